@@ -1,0 +1,59 @@
+"""copydyn simulates Smolin's copy dynamics and judges it by the Schrödinger equation.
+
+The public names are imported on first use, so that ``import copydyn`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from copydyn import theories
+    from copydyn.comparison import compare, fit_exponent
+    from copydyn.experiment import Experiment, Preparation, Schedule, System
+    from copydyn.laws import infidelity_law, linear_noise
+    from copydyn.plots import plot
+    from copydyn.solve import copysolve
+
+_HOME = {
+    "Experiment": "copydyn.experiment",
+    "Preparation": "copydyn.experiment",
+    "Schedule": "copydyn.experiment",
+    "System": "copydyn.experiment",
+    "compare": "copydyn.comparison",
+    "copysolve": "copydyn.solve",
+    "fit_exponent": "copydyn.comparison",
+    "infidelity_law": "copydyn.laws",
+    "linear_noise": "copydyn.laws",
+    "plot": "copydyn.plots",
+}
+_MODULES = ("abm", "laws", "result", "systems", "theories")
+
+__all__ = [
+    "Experiment",
+    "Preparation",
+    "Schedule",
+    "System",
+    "compare",
+    "copysolve",
+    "fit_exponent",
+    "infidelity_law",
+    "linear_noise",
+    "plot",
+    "theories",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"copydyn.{name}")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'copydyn' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME, *_MODULES})

@@ -1,0 +1,220 @@
+"""The experiment: what every theory is asked to evolve, said once and checked once, in no theory's terms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from copydyn.inputs import Matrix, as_hermitian, as_ket, as_real, as_times
+from copydyn.refusal import BadType, BadValue
+
+
+class Pulse(NamedTuple):
+    """A Hamiltonian that holds for a while."""
+
+    duration: float
+    hamiltonian: Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """A Hamiltonian in the basis of the beables, i hbar d psi/dt = H psi, and what the labels mean.
+
+    Parameters
+    ----------
+    hamiltonian : (P, P) array, scipy sparse matrix, qutip.Qobj, or a sequence of (duration, H)
+        In units of energy; a sequence is a train of pulses, each constant in time.
+    labels : sequence of str (beable,), optional
+        Names of the beable's values; "0", "1", ... by default.
+    meaning : str
+        What the beable is ("site", "spin along z").
+    hbar : float
+        Sets the unit of time: hbar / (unit of energy).
+    time_unit : str
+        For tables and axes.
+    name : str
+        For tables and titles.
+
+    Raises
+    ------
+    BadType, BadValue
+        Both are also the TypeError or ValueError of Python.
+    """
+
+    hamiltonian: Any
+    labels: Sequence[str] = ()
+    meaning: str = "label"
+    hbar: float = 1.0
+    time_unit: str = "hbar/energy"
+    name: str = "system"
+    pulses: tuple[Pulse, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        pulses = _as_pulses(self.hamiltonian)
+        size = pulses[0].hamiltonian.shape[0]
+        labels = tuple(str(label) for label in self.labels) or tuple(str(a) for a in range(size))
+        if len(labels) != size:
+            raise BadValue(f"labels must name each of the {size} values of the beable, but has {len(labels)} names.")
+        if len(set(labels)) != size:
+            raise BadValue("labels must differ from each other, but one name stands twice.")
+        object.__setattr__(self, "pulses", pulses)
+        object.__setattr__(self, "hamiltonian", pulses[0].hamiltonian if len(pulses) == 1 else pulses)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "hbar", as_real(self.hbar, "hbar", positive=True))
+
+    @property
+    def size(self) -> int:
+        """P, the number of beable labels."""
+        return int(self.pulses[0].hamiltonian.shape[0])
+
+    @property
+    def duration(self) -> float:
+        """How long the pulses last together; infinite for a constant Hamiltonian."""
+        return math.fsum(pulse.duration for pulse in self.pulses)
+
+    def segments(self, tlist: np.ndarray) -> Iterator[Segment]:
+        """Cut the way from ``tlist[0]`` to ``tlist[-1]`` at every save time and every change of the Hamiltonian.
+
+        Pulses are counted from time 0, so that an experiment which starts later starts inside the train.
+        """
+        edges = np.cumsum([pulse.duration for pulse in self.pulses])
+        now = float(tlist[0])
+        for index, target in enumerate(tlist[1:], start=1):
+            while now < target:
+                which = min(int(np.searchsorted(edges, now, side="right")), len(self.pulses) - 1)
+                last = which == len(self.pulses) - 1  # it holds on, should rounding leave a sliver beyond its end
+                end = float(target) if last else min(float(target), float(edges[which]))
+                yield Segment(which, now, end, index if end == target else None)
+                now = end
+
+
+class Segment(NamedTuple):
+    """A stretch of constant Hamiltonian; ``save`` is the index of the save time that it ends at, if any."""
+
+    pulse: int
+    start: float
+    end: float
+    save: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """The ket in which the experiment starts, psi(tlist[0]).
+
+    Parameters
+    ----------
+    ket : (P,) array_like or qutip.Qobj
+    normalise : bool
+        Divide by the norm instead of refusing a ket that is not normalised.
+    """
+
+    ket: Any
+    normalise: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """When to look, and at what.
+
+    Parameters
+    ----------
+    tlist : array_like (time,)
+        Strictly increasing save times, >= 0, the first of which is the time of preparation.
+    e_ops : mapping of str to (P, P), or sequence of (P, P), optional
+        Hermitian operators whose expectation values are wanted at the save times.
+    """
+
+    tlist: Any
+    e_ops: Mapping[str, Any] | Sequence[Any] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tlist", as_times(self.tlist))
+        object.__setattr__(self, "e_ops", _as_operators(self.e_ops))
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """System, preparation and schedule: the same object goes to every theory.
+
+    ``experiment.ket`` is the normalised initial ket, complex128 (beable,).
+    """
+
+    system: System
+    preparation: Preparation
+    schedule: Schedule
+    ket: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for value, kind in ((self.system, System), (self.preparation, Preparation), (self.schedule, Schedule)):
+            if not isinstance(value, kind):
+                raise BadType(f"Experiment takes a {kind.__name__} here, but got {type(value).__name__}.")
+        size = self.system.size
+        object.__setattr__(self, "ket", as_ket(self.preparation.ket, size, normalise=self.preparation.normalise))
+        for name, operator in self.e_ops.items():
+            if operator.shape[0] != size:
+                raise BadValue(f"e_ops[{name}] must act on {size} labels, but has shape {operator.shape}.")
+        end = float(self.tlist[-1])
+        if end > self.system.duration * (1.0 + 1e-12):
+            raise BadValue(
+                f"tlist must end within the pulses, which last {self.system.duration:g}, but ends at {end:g}; "
+                "add a pulse or shorten tlist."
+            )
+
+    @property
+    def tlist(self) -> np.ndarray:
+        """Save times, float64 (time,)."""
+        times: np.ndarray = self.schedule.tlist
+        return times
+
+    @property
+    def e_ops(self) -> dict[str, Matrix]:
+        """Operators by name."""
+        return dict(self.schedule.e_ops or {})  # type: ignore[arg-type]  # made a mapping in Schedule.__post_init__
+
+    @classmethod
+    def of(
+        cls, hamiltonian: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, e_ops: Any = None, **about: Any
+    ) -> Experiment:
+        """Make an experiment from bare arrays, as `copydyn.copysolve` does."""
+        return cls(System(hamiltonian, hbar=hbar, **about), Preparation(psi0), Schedule(tlist, e_ops))
+
+
+def _as_pulses(hamiltonian: Any) -> tuple[Pulse, ...]:
+    if not _is_train(hamiltonian):
+        return (Pulse(math.inf, as_hermitian(hamiltonian)),)
+    pulses = []
+    for number, (duration, matrix) in enumerate(hamiltonian):
+        name = f"the Hamiltonian of pulse {number}"
+        length = as_real(duration, f"the duration of pulse {number}", positive=True)
+        pulses.append(Pulse(length, as_hermitian(matrix, name)))
+        shape = pulses[0].hamiltonian.shape
+        if pulses[-1].hamiltonian.shape != shape:
+            raise BadValue(f"{name} must have shape {shape} like the first, but has {pulses[-1].hamiltonian.shape}.")
+    return tuple(pulses)
+
+
+def _is_train(hamiltonian: Any) -> bool:
+    """Tell [(duration, H), ...] from a matrix written as nested lists, whose rows hold numbers throughout."""
+    if not isinstance(hamiltonian, (list, tuple)) or not hamiltonian:
+        return False
+    return all(isinstance(row, (list, tuple)) and len(row) == 2 and _is_matrix(row[1]) for row in hamiltonian)
+
+
+def _is_matrix(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) or len(getattr(value, "shape", ())) == 2
+
+
+def _as_operators(e_ops: Any) -> dict[str, Matrix]:
+    if e_ops is None:
+        return {}
+    if isinstance(e_ops, Mapping):
+        named = {str(name): operator for name, operator in e_ops.items()}
+    elif isinstance(e_ops, (list, tuple)):
+        named = {str(number): operator for number, operator in enumerate(e_ops)}
+    else:
+        named = {"0": e_ops}
+    return {name: as_hermitian(operator, f"e_ops[{name}]") for name, operator in named.items()}

@@ -1,0 +1,201 @@
+"""What users hand in, turned into checked arrays: the only place that knows the many faces of a matrix or a ket."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any, TypeAlias
+
+import numpy as np
+from scipy import sparse
+
+from copydyn.refusal import BadType, BadValue
+
+Matrix: TypeAlias = "np.ndarray | sparse.csr_array"
+
+HERMITIAN_TOLERANCE = 1e-10
+"""Largest |H - H^+| that is taken for rounding, relative to the largest |H_ab|."""
+
+NORM_TOLERANCE = 1e-8
+"""Largest | ||psi||^2 - 1 | that is taken for rounding."""
+
+MOST_COPIES = 2**62
+"""Counts are int64; above this the sum of two of them could overflow."""
+
+
+def as_hermitian(matrix: Any, name: str = "H") -> Matrix:
+    """Give ``matrix`` as a Hermitian complex128 array (P, P), dense or CSR as it came.
+
+    Parameters
+    ----------
+    matrix : array_like, scipy sparse matrix or array, or qutip.Qobj, (P, P)
+    name : str
+        The argument's name in the sentences of refusal.
+
+    Raises
+    ------
+    BadType
+        If it is not a matrix of numbers.
+    BadValue
+        If it is empty, not square, not finite, or not Hermitian to `HERMITIAN_TOLERANCE`.
+    """
+    square = _as_square(matrix, name)
+    values = square.data if isinstance(square, sparse.csr_array) else square
+    if not np.all(np.isfinite(values)):
+        raise BadValue(f"{name} must be finite, but {_first_bad_entry(square)}; check how the matrix was made.")
+    largest = float(np.max(np.abs(values), initial=0.0))
+    skew = abs(square - square.conj().T)
+    excess = float(skew.max()) if square.shape[0] else 0.0
+    if excess > HERMITIAN_TOLERANCE * largest:
+        a, b = divmod(int(skew.argmax()), square.shape[0])
+        raise BadValue(
+            f"{name} must be Hermitian to {HERMITIAN_TOLERANCE:g} of its largest entry, but {name}[{a}, {b}] and the "
+            f"conjugate of {name}[{b}, {a}] differ by {excess:.3g}; use ({name} + {name}^+)/2 if that is what you mean."
+        )
+    hermitian = 0.5 * (square + square.conj().T)
+    if isinstance(hermitian, np.ndarray):
+        hermitian.setflags(write=False)
+        return hermitian
+    hermitian = sparse.csr_array(hermitian)
+    hermitian.eliminate_zeros()
+    hermitian.sort_indices()
+    return hermitian
+
+
+def as_ket(ket: Any, size: int, *, normalise: bool = False, name: str = "psi0") -> np.ndarray:
+    """Give ``ket`` as a normalised complex128 array (P,).
+
+    Raises
+    ------
+    BadType
+        If it is not a vector of numbers.
+    BadValue
+        If its length is not ``size``, if it is not finite, has zero norm, or (unless ``normalise``) a norm that
+        differs from one by more than `NORM_TOLERANCE`.
+    """
+    if hasattr(ket, "full"):  # a qutip.Qobj, known by its manners: qutip is not required
+        ket = ket.full()
+    vector = _as_complex(ket, name)
+    if vector.ndim == 2 and 1 in vector.shape:
+        vector = vector.ravel()
+    if vector.ndim != 1:
+        raise BadValue(f"{name} must be a vector, but has shape {vector.shape}; give a ket of length {size}.")
+    if vector.size != size:
+        raise BadValue(
+            f"{name} must have one amplitude for each of the {size} beable labels, but has {vector.size}; "
+            "make the ket and the Hamiltonian agree."
+        )
+    if not np.all(np.isfinite(vector)):
+        bad = int(np.flatnonzero(~np.isfinite(vector))[0])
+        raise BadValue(f"{name} must be finite, but {name}[{bad}] is {vector[bad]}; check how the ket was made.")
+    scale = float(np.max(np.abs(vector)))
+    if scale == 0.0:
+        raise BadValue(f"{name} must not be the zero vector, which is no state; give at least one amplitude.")
+    norm = scale * float(np.linalg.norm(vector / scale))  # scaled: a norm of 1e-200 must not underflow
+    if not normalise and abs(norm * norm - 1.0) > NORM_TOLERANCE:
+        raise BadValue(
+            f"{name} must be normalised to {NORM_TOLERANCE:g}, but its squared norm is {norm * norm:.10g}; "
+            f"divide it by its norm, or ask for it with Preparation({name}, normalise=True)."
+        )
+    unit = vector / scale
+    unit /= np.linalg.norm(unit)
+    unit.setflags(write=False)
+    return unit
+
+
+def as_times(tlist: Any, name: str = "tlist") -> np.ndarray:
+    """Give ``tlist`` as float64 (time,): finite, not negative, strictly increasing, at least one."""
+    raw = _as_complex(tlist, name)
+    if np.any(raw.imag != 0.0):
+        raise BadValue(f"{name} must be real, but has complex entries; give times as real numbers.")
+    times = np.array(raw.real, dtype=np.float64)
+    if times.ndim != 1:
+        raise BadValue(f"{name} must be a list of times, but has shape {times.shape}; give a one-dimensional array.")
+    if times.size == 0:
+        raise BadValue(f"{name} must hold at least one time, but is empty.")
+    if not np.all(np.isfinite(times)):
+        bad = int(np.flatnonzero(~np.isfinite(times))[0])
+        raise BadValue(f"{name} must be finite, but {name}[{bad}] is {times[bad]}.")
+    if times[0] < 0.0:
+        raise BadValue(f"{name} must not be negative, but {name}[0] is {times[0]:g}; let the experiment start at 0.")
+    steps = np.diff(times)
+    if np.any(steps <= 0.0):
+        bad = int(np.flatnonzero(steps <= 0.0)[0])
+        what = "repeats" if steps[bad] == 0.0 else "decreases"
+        raise BadValue(
+            f"{name} must increase strictly, but {what} at {name}[{bad + 1}] = {times[bad + 1]:g}; "
+            "sort it and drop what is repeated."
+        )
+    times.setflags(write=False)
+    return times
+
+
+def as_copies(copies: Any, name: str = "copies") -> int:
+    """Give ``copies`` as an int in 1..2^62; a float counts when its value is an integer (1e5)."""
+    whole = as_whole(copies, name, least=1)
+    if whole > MOST_COPIES:
+        raise BadValue(f"{name} must be at most 2^62 = {MOST_COPIES}, but is {copies}; fewer copies fit into int64.")
+    return whole
+
+
+def as_whole(value: Any, name: str, *, least: int = 0) -> int:
+    """Give ``value`` as an int >= ``least``; a float counts when its value is an integer (1e5)."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
+        raise BadType(f"{name} must be a whole number, but is {value!r} ({type(value).__name__}).")
+    if not isinstance(value, numbers.Integral):
+        value = float(value)
+        if not math.isfinite(value):
+            raise BadValue(f"{name} must be a finite whole number, but is {value}.")
+        if value != math.floor(value):
+            raise BadValue(f"{name} must be a whole number, but is {value:g}; round it.")
+    whole = int(value)
+    if whole < least:
+        raise BadValue(f"{name} must be >= {least}, but is {whole}.")
+    return whole
+
+
+def as_real(value: Any, name: str, *, positive: bool = False) -> float:
+    """Give ``value`` as a finite float, positive where asked."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
+        raise BadType(f"{name} must be a real number, but is {value!r} ({type(value).__name__}).")
+    real = float(value)
+    if not math.isfinite(real):
+        raise BadValue(f"{name} must be finite, but is {real}.")
+    if positive and real <= 0.0:
+        raise BadValue(f"{name} must be > 0, but is {real:g}.")
+    return real
+
+
+def _as_complex(data: Any, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(data)
+        if array.dtype == bool or array.dtype.kind not in "iufc":
+            raise TypeError(f"entries of type {array.dtype}")
+        return np.array(array, dtype=np.complex128)
+    except (TypeError, ValueError) as cause:
+        raise BadType(f"{name} must be an array of numbers, but is {type(data).__name__} ({cause}).") from None
+
+
+def _as_square(matrix: Any, name: str) -> Matrix:
+    if hasattr(matrix, "full") and hasattr(matrix, "to"):  # a qutip.Qobj, known by its manners
+        matrix = matrix.full() if matrix.dtype.__name__ == "Dense" else matrix.to("CSR").data_as("csr_matrix")
+    if sparse.issparse(matrix):
+        if matrix.dtype.kind not in "iufc":
+            raise BadType(f"{name} must be a matrix of numbers, but has entries of type {matrix.dtype}.")
+        square: Matrix = sparse.csr_array(matrix, dtype=np.complex128)
+    else:
+        square = _as_complex(matrix, name)
+    if square.ndim != 2 or square.shape[0] != square.shape[1]:
+        raise BadValue(f"{name} must be a square matrix, but has shape {square.shape}.")
+    if square.shape[0] == 0:
+        raise BadValue(f"{name} must act on at least one label, but is empty.")
+    return square
+
+
+def _first_bad_entry(matrix: Matrix) -> str:
+    if isinstance(matrix, np.ndarray):
+        a, b = np.argwhere(~np.isfinite(matrix))[0]
+        return f"its entry [{a}, {b}] is {matrix[a, b]}"
+    entries = matrix.tocoo()
+    bad = int(np.flatnonzero(~np.isfinite(entries.data))[0])
+    return f"its entry [{entries.coords[0][bad]}, {entries.coords[1][bad]}] is {entries.data[bad]}"

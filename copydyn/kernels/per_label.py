@@ -1,0 +1,123 @@
+"""The process per label: counts that jump by one, phases that flow (section 3.1 of Smolin 2012, aligned phases)."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from copydyn.kernels.flow import begin_step, finish_step, sine_after
+from copydyn.kernels.roster import member, move
+from copydyn.kernels.variates import below, draw_alias, exponential, uniform
+
+MODE_SMOLIN = 1.0
+"""Copies flow along (32), whose limit is the Schrödinger equation."""
+
+MODE_PRINTED = -1.0
+"""Copies flow along (39) as printed: against (32)."""
+
+
+@njit(cache=True, nogil=True)
+def advance(
+    counts, unit, couplings, start, end, phase_step, floor, mode, budget, random_state, work, roster, log
+):  # type: ignore[no-untyped-def]
+    """Evolve one ensemble in place from ``start`` towards ``end``.
+
+    Copy events are drawn one by one by thinning: on edge (a, b) a move of one copy is proposed at the step's bound
+    and accepted with the ratio of the true rate 2 R_ab sqrt(n_a n_b) |sin theta_ab(t)| to it, so that counts are
+    exact in law for the phases used; the phases err by the step's second order.
+
+    Parameters
+    ----------
+    counts : int64 (beable,)
+    unit : complex128 (beable,)
+        exp(-i phi).
+    couplings, work
+        See `copydyn.kernels.flow`.
+    phase_step : float
+        Largest relative change of an amplitude within a step.
+    floor : int
+        A label with this many copies gives none away.
+    mode : float
+        `MODE_SMOLIN` or `MODE_PRINTED`.
+    budget : int
+        Return at the end of the step in which this many proposals have been made; a call that goes on from there
+        gives the same bytes as one that never stopped.
+    random_state : uint64 (4,)
+    roster, log
+        See `copydyn.kernels.roster`; with `nobody()` the copies are anonymous and no event is written. A log that
+        might not hold the next step's events ends the call early: empty it and go on.
+
+    Returns
+    -------
+    (time reached, copy events, proposals, steps)
+    """
+    edge_a, edge_b = couplings.a, couplings.b
+    edges = edge_a.size
+    identities = roster.beable.size > 0
+    now = start
+    events, proposals, steps = 0, 0, 0
+    while now < end and proposals < budget:
+        length, total = begin_step(counts, unit, couplings, end - now, phase_step, work)
+        if not room_for(total * length, log):
+            break
+        elapsed = 0.0
+        while total > 0.0:
+            elapsed += exponential(random_state) / total
+            if elapsed >= length:
+                break
+            proposals += 1
+            edge = draw_alias(random_state, edges, work.threshold, work.other) if edges > 1 else 0
+            a, b = edge_a[edge], edge_b[edge]
+            first, second = -1, -1
+            if identities:
+                first = member(a, below(random_state, counts[a]), roster)
+                second = member(b, below(random_state, counts[b]), roster)
+            sine = sine_after(work.sine[edge], work.cosine[edge], work.detuning[edge] * elapsed)
+            mark = uniform(random_state) * work.bound[edge]
+            if mark * mark >= (counts[a] * 1.0 * counts[b]) * (sine * sine):
+                continue
+            if sine * mode > 0.0:
+                copier, copied, loses, gains = second, first, b, a
+            else:
+                copier, copied, loses, gains = first, second, a, b
+            if counts[loses] <= floor:
+                continue
+            if identities:
+                record(now + elapsed, copier, copied, loses, gains, log)
+                move(copier, gains, counts, roster)
+            else:
+                counts[loses] -= 1
+                counts[gains] += 1
+            events += 1
+            if counts[loses] < work.lowest[loses] or counts[gains] > work.highest[gains]:
+                break
+        if elapsed >= length or total <= 0.0:
+            elapsed = length
+            now = end if length >= end - now else now + length
+        else:
+            now += elapsed
+        finish_step(counts, unit, couplings, elapsed, work)
+        steps += 1
+    return now, events, proposals, steps
+
+
+@njit(cache=True, nogil=True)
+def room_for(expected, log):  # type: ignore[no-untyped-def]
+    """Tell whether ``log`` holds a step of ``expected`` proposals: ten deviations more are never seen."""
+    if log.time.size == 0:
+        return True
+    return log.used[0] + expected + 10.0 * math.sqrt(expected) + 100.0 < log.time.size
+
+
+@njit(cache=True, nogil=True)
+def record(time, copier, copied, lost, gained, log):  # type: ignore[no-untyped-def]
+    """Write one copy event, where a log is kept."""
+    if log.time.size > 0:
+        entry = log.used[0]
+        log.time[entry] = time
+        log.copier[entry] = copier
+        log.copied[entry] = copied
+        log.lost[entry] = lost
+        log.gained[entry] = gained
+        log.used[0] = entry + 1

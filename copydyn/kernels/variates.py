@@ -1,0 +1,203 @@
+"""Random variates from our own generator, so that no upgrade of a library can change a result.
+
+The generator is xoshiro256++ (Blackman and Vigna, ACM Trans. Math. Softw. 47, 2021): 256 bits of state in a uint64
+array (4,), one 64-bit word a call, period 2^256 - 1. Each replica owns one, seeded by `copydyn.streams`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, uint64
+
+_TO_UNIT = 2.0**-53
+
+# Ziggurat for exp(-x) with 256 layers of equal area (Marsaglia and Tsang, J. Stat. Softw. 5, 2000): the base layer
+# starts at _TAIL, and _AREA is the area of each layer.
+_TAIL = 7.69711747013104972
+_AREA = 0.0039496598225815571993
+
+
+def _ziggurat() -> tuple[np.ndarray, np.ndarray]:
+    edge = np.zeros(257)
+    edge[0], edge[1] = _AREA * math.exp(_TAIL), _TAIL
+    for layer in range(1, 255):
+        edge[layer + 1] = -math.log(math.exp(-edge[layer]) + _AREA / edge[layer])
+    return edge, np.exp(-edge)
+
+
+_EDGE, _HEIGHT = _ziggurat()
+
+
+@njit(cache=True, nogil=True)
+def next_word(state):  # type: ignore[no-untyped-def]
+    """Draw 64 random bits: one step of xoshiro256++."""
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    total = s0 + s3
+    word = ((total << uint64(23)) | (total >> uint64(41))) + s0
+    shifted = s1 << uint64(17)
+    s2 ^= s0
+    s3 ^= s1
+    s1 ^= s2
+    s0 ^= s3
+    s2 ^= shifted
+    state[0], state[1], state[2] = s0, s1, s2
+    state[3] = (s3 << uint64(45)) | (s3 >> uint64(19))
+    return word
+
+
+@njit(cache=True, nogil=True)
+def uniform(state):  # type: ignore[no-untyped-def]
+    """Draw from [0, 1) in steps of 2^-53."""
+    return (next_word(state) >> uint64(11)) * _TO_UNIT
+
+
+@njit(cache=True, nogil=True)
+def fill_uniform(state, out):  # type: ignore[no-untyped-def]
+    """Fill ``out`` with draws from [0, 1)."""
+    for place in range(out.size):
+        out[place] = uniform(state)
+
+
+@njit(cache=True, nogil=True)
+def exponential(state):  # type: ignore[no-untyped-def]
+    """Draw from exp(-x), x >= 0, by the ziggurat; the tail starts afresh because the law has no memory."""
+    offset = 0.0
+    while True:
+        word = next_word(state)
+        layer = int(word & uint64(255))
+        x = (word >> uint64(11)) * _TO_UNIT * _EDGE[layer]
+        if x < _EDGE[layer + 1]:
+            return offset + x
+        if layer == 0:
+            offset += _TAIL
+        elif _HEIGHT[layer] + uniform(state) * (_HEIGHT[layer + 1] - _HEIGHT[layer]) < math.exp(-x):
+            return offset + x
+
+
+@njit(cache=True, nogil=True)
+def below(state, bound):  # type: ignore[no-untyped-def]
+    """Draw an integer from 0..bound-1, bound < 2^53, with bias below bound/2^53."""
+    return int(uniform(state) * bound)
+
+
+@njit(cache=True, nogil=True)
+def fill_alias(weight, size, threshold, other, stack):  # type: ignore[no-untyped-def]
+    """Make Walker's alias table of ``weight[:size]`` (Vose's construction, O(size)); return the sum of the weights.
+
+    ``stack`` is scratch of the same length: small cells fill it from the left, large ones from the right.
+    """
+    total = 0.0
+    for cell in range(size):
+        total += weight[cell]
+    if total <= 0.0:
+        return 0.0
+    scale = size / total
+    small, large = 0, size
+    for cell in range(size):
+        threshold[cell] = weight[cell] * scale
+        other[cell] = cell
+        if threshold[cell] < 1.0:
+            stack[small] = cell
+            small += 1
+        else:
+            large -= 1
+            stack[large] = cell
+    while small > 0 and large < size:
+        small -= 1
+        poor, rich = stack[small], stack[large]
+        other[poor] = rich
+        threshold[rich] -= 1.0 - threshold[poor]
+        if threshold[rich] < 1.0:
+            large += 1
+            stack[small] = rich
+            small += 1
+    # what is left over differs from one by rounding alone, but a weight of zero must never be drawn
+    for place in range(small):
+        threshold[stack[place]] = 1.0 if weight[stack[place]] > 0.0 else 0.0
+    for place in range(large, size):
+        threshold[stack[place]] = 1.0
+    return total
+
+
+@njit(cache=True, nogil=True)
+def draw_alias(state, size, threshold, other):  # type: ignore[no-untyped-def]
+    """Draw a cell with probability proportional to its weight, O(1)."""
+    place = uniform(state) * size
+    cell = int(place)
+    if place - cell < threshold[cell]:
+        return cell
+    return other[cell]
+
+
+@njit(cache=True, nogil=True)
+def binomial(state, trials, chance):  # type: ignore[no-untyped-def]
+    """Draw the number of successes in ``trials`` trials (int64) of probability ``chance`` in [0, 1].
+
+    Below a mean of ten by inversion along the waiting times between successes; above by transformed rejection
+    (Hoermann, J. Stat. Comput. Simul. 46, 1993, algorithm BTRS), whose cost does not depend on ``trials``.
+    """
+    if chance > 0.5:
+        return trials - binomial(state, trials, 1.0 - chance)
+    if trials <= 0 or chance <= 0.0:
+        return 0
+    if trials * chance < 10.0:
+        return _binomial_by_waiting(state, trials, chance)
+    return _binomial_by_rejection(state, trials, chance)
+
+
+@njit(cache=True, nogil=True)
+def _binomial_by_waiting(state, trials, chance):  # type: ignore[no-untyped-def]
+    rate = -math.log1p(-chance)
+    successes = 0
+    passed = 0.0
+    while True:
+        passed += math.floor(exponential(state) / rate) + 1.0
+        if passed > trials:
+            return successes
+        successes += 1
+
+
+@njit(cache=True, nogil=True)
+def _binomial_by_rejection(state, trials, chance):  # type: ignore[no-untyped-def]
+    spread = math.sqrt(trials * chance * (1.0 - chance))
+    b = 1.15 + 2.53 * spread
+    a = -0.0873 + 0.0248 * b + 0.01 * chance
+    centre = trials * chance + 0.5
+    v_ratio = 0.92 - 4.2 / b
+    odds = chance / (1.0 - chance)
+    alpha = (2.83 + 5.1 / b) * spread
+    mode = math.floor((trials + 1.0) * chance)
+    while True:
+        u = uniform(state) - 0.5
+        v = uniform(state)
+        us = 0.5 - abs(u)
+        if us <= 0.0:
+            continue
+        k = math.floor((2.0 * a / us + b) * u + centre)
+        if k < 0.0 or k > trials:
+            continue
+        if us >= 0.07 and v <= v_ratio:
+            return int(k)
+        v = math.log(v * alpha / (a / (us * us) + b))
+        bound = (
+            (mode + 0.5) * math.log((mode + 1.0) / (odds * (trials - mode + 1.0)))
+            + (trials + 1.0) * math.log((trials - mode + 1.0) / (trials - k + 1.0))
+            + (k + 0.5) * math.log(odds * (trials - k + 1.0) / (k + 1.0))
+            + _stirling_tail(mode)
+            + _stirling_tail(trials - mode)
+            - _stirling_tail(k)
+            - _stirling_tail(trials - k)
+        )
+        if v <= bound:
+            return int(k)
+
+
+@njit(cache=True, nogil=True)
+def _stirling_tail(k):  # type: ignore[no-untyped-def]
+    """log(k!) minus Stirling's main terms in k + 1."""
+    if k < 10.0:
+        return math.lgamma(k + 1.0) - (0.5 * math.log(2.0 * math.pi) + (k + 0.5) * math.log(k + 1.0) - (k + 1.0))
+    square = (k + 1.0) * (k + 1.0)
+    return (1.0 / 12.0 - (1.0 / 360.0 - 1.0 / 1260.0 / square) / square) / (k + 1.0)

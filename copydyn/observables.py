@@ -1,0 +1,34 @@
+"""What can be read off a ket at a save time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from copydyn.experiment import Experiment
+from copydyn.inputs import Matrix
+
+
+def expectation(operator: Matrix, kets: np.ndarray) -> np.ndarray:
+    """<psi| A |psi>, float64 (...), for Hermitian A (P, P) and kets complex128 (..., P)."""
+    flat = kets.reshape(-1, kets.shape[-1])
+    image = (operator @ flat.T).T
+    return np.einsum("ka,ka->k", flat.conj(), image).real.reshape(kets.shape[:-1])
+
+
+def expectations(operators: Mapping[str, Matrix], kets: np.ndarray) -> np.ndarray:
+    """`expectation` of several operators, float64 (..., e_op)."""
+    columns = [expectation(operator, kets) for operator in operators.values()]
+    return np.stack(columns, axis=-1) if columns else np.empty((*kets.shape[:-1], 0))
+
+
+def energies(kets: np.ndarray, experiment: Experiment) -> np.ndarray:
+    """<H>, float64 (replica, time), with the Hamiltonian that holds from each save time on; hbar h(rho, phi) of (55)."""
+    system = experiment.system
+    if len(system.pulses) == 1:
+        return expectation(system.pulses[0].hamiltonian, kets)
+    edges = np.cumsum([pulse.duration for pulse in system.pulses])
+    which = np.minimum(np.searchsorted(edges, experiment.tlist, side="right"), len(system.pulses) - 1)
+    columns = [expectation(system.pulses[k].hamiltonian, kets[:, at]) for at, k in enumerate(which)]
+    return np.stack(columns, axis=1)

@@ -1,0 +1,67 @@
+"""Preparations by name: plain functions of a system that return its initial ket.
+
+A new preparation is one function and one line in `PREPARATIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from copydyn.experiment import Preparation, System
+from copydyn.inputs import as_real, as_whole
+from copydyn.refusal import BadValue
+
+
+def ket(system: System, amplitudes: Sequence[complex], normalise: bool = False) -> Preparation:
+    """Start from the given amplitudes (beable,)."""
+    return Preparation(np.asarray(amplitudes, dtype=complex), normalise=normalise)
+
+
+def random(system: System, seed: int = 0, evenness: float = 1.0) -> Preparation:
+    """Start from random phases and weights |psi_a|^2 that differ by a factor of at most 1 + 2 ``evenness``.
+
+    Haar-random kets come close to nodes; these stay away from them at the start.
+    """
+    words = np.random.Generator(np.random.PCG64(as_whole(seed, "seed")))
+    weights = 1.0 + 2.0 * as_real(evenness, "evenness") * words.random(system.size)
+    phases = 2.0 * np.pi * words.random(system.size)
+    return Preparation(np.sqrt(weights) * np.exp(-1j * phases), normalise=True)
+
+
+def plane_wave(system: System, momentum: int = 1, ripple: float = 0.0, crests: int = 1) -> Preparation:
+    """psi_a ~ (1 + ripple cos(2 pi crests a / P)) exp(2 pi i momentum a / P): a wave with a modulated density."""
+    turns = 2.0 * np.pi * np.arange(system.size) / system.size
+    height = 1.0 + as_real(ripple, "ripple") * np.cos(as_whole(crests, "crests") * turns)
+    return Preparation(height * np.exp(1j * _signed(momentum) * turns), normalise=True)
+
+
+def packet(system: System, centre: float, width: float, momentum: float = 0.0) -> Preparation:
+    """psi_a ~ exp(-(a - centre)^2 / (4 width^2) + i momentum a): a Gaussian packet; all three in sites."""
+    here = np.arange(system.size) - as_real(centre, "centre")
+    bell = np.exp(-0.25 * (here / as_real(width, "width", positive=True)) ** 2)
+    return Preparation(bell * np.exp(1j * as_real(momentum, "momentum") * np.arange(system.size)), normalise=True)
+
+
+def eigenstate(system: System, level: int = 0) -> Preparation:
+    """Start from the eigenvector of the first Hamiltonian with the ``level``-th lowest energy."""
+    number = as_whole(level, "level")
+    if number >= system.size:
+        raise BadValue(f"level must be below {system.size}, the number of levels, but is {number}.")
+    h = system.pulses[0].hamiltonian
+    vectors = np.linalg.eigh(h if isinstance(h, np.ndarray) else h.toarray())[1]
+    return Preparation(vectors[:, number], normalise=True)
+
+
+PREPARATIONS: dict[str, Callable[..., Preparation]] = {
+    "ket": ket,
+    "random": random,
+    "plane-wave": plane_wave,
+    "packet": packet,
+    "eigenstate": eigenstate,
+}
+
+
+def _signed(momentum: int) -> int:
+    return as_whole(momentum, "momentum", least=-(2**31))

@@ -1,0 +1,138 @@
+"""The result: a plain xarray Dataset that keeps to one schema, in memory and in netCDF.
+
+Dimensions are `replica`, `time`, `beable`; every variable has `units` and `long_name`; `attrs` say which theory with
+which parameters, seed and versions made it, and what the spread over replicas means.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from copydyn.experiment import Experiment
+from copydyn.refusal import BadType, BadValue
+
+FINITE_N = "finite N: each replica is one whole ensemble"
+MONTE_CARLO = "Monte Carlo: each replica is one trajectory"
+NONE = "none: the theory is deterministic"
+
+SUM_TOLERANCE = 1e-8
+
+_ABOUT: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "probability": (("time", "beable"), "1", "probability of the beable"),
+    "frequency": (("replica", "time", "beable"), "1", "relative frequency of the beable"),
+    "counts": (("replica", "time", "beable"), "copies", "number of copies with this beable"),
+    "phase": (("replica", "time", "beable"), "rad", "phase phi of the label, psi = sqrt(n/N) exp(-i phi)"),
+    "coherence": (("replica", "time", "beable"), "1", "|sum of exp(i phi)| over the copies of a label, a copy"),
+    "state": (("replica", "time", "beable"), "1", "amplitude"),
+    "energy": (("replica", "time"), "energy", "mean energy"),
+    "expect": (("replica", "time", "e_op"), "as given", "expectation value"),
+    "events": (("replica", "time"), "events", "copy events since the start"),
+    "tagged_beable": (("replica", "time", "tag"), "label number", "beable of a tagged copy"),
+    "tagged_phase": (("replica", "time", "tag"), "rad", "phase of a tagged copy"),
+    "event_replica": (("event",), "1", "replica in which the event happened"),
+    "event_time": (("event",), "time", "time of the copy event"),
+    "event_copier": (("event",), "copy", "copy that took over the other's state"),
+    "event_copied": (("event",), "copy", "copy whose state was taken over"),
+    "event_from": (("event",), "label number", "label that lost the copier"),
+    "event_to": (("event",), "label number", "label that gained the copier"),
+    "infidelity_law": (("time",), "1", "N times the mean infidelity that finite N must give"),
+    "infidelity_spread": (("time",), "1", "N times the standard deviation of one ensemble's infidelity"),
+    "frequency_noise": (("time", "beable"), "1", "N times the variance of the frequencies that finite N must give"),
+    "status": (("replica",), "1", "ok, or what went wrong"),
+}
+
+
+def new(experiment: Experiment, variables: Mapping[str, Any], attrs: Mapping[str, Any]) -> xr.Dataset:
+    """Assemble a result: the schema knows dimensions, units and names of the ``variables``."""
+    from copydyn import __version__
+
+    system = experiment.system
+    coordinates: dict[str, Any] = {
+        "time": ("time", experiment.tlist, {"units": system.time_unit, "long_name": "time"}),
+        "beable": ("beable", np.array(system.labels, dtype=np.str_), {"units": "1", "long_name": system.meaning}),
+    }
+    if "expect" in variables:
+        coordinates["e_op"] = ("e_op", np.array(list(experiment.e_ops), dtype=np.str_))
+    data = {}
+    for name, values in variables.items():
+        dimensions, units, long_name = _ABOUT[name]
+        units = system.time_unit if units == "time" else units
+        data[name] = (dimensions, values, {"units": units, "long_name": long_name})
+    provenance = {
+        "system": system.name,
+        "hbar": system.hbar,
+        "copydyn": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    result = xr.Dataset(data, coordinates, attrs={**attrs, **provenance})
+    check(result)
+    return result
+
+
+def check(result: xr.Dataset) -> None:
+    """Refuse a Dataset that is not a result, saying which rule it breaks.
+
+    Raises
+    ------
+    BadType
+        If it is not a Dataset.
+    BadValue
+        If the probabilities are missing, negative, NaN or do not sum to one within `SUM_TOLERANCE`, if a variable
+        lacks units, or if the counts of an ensemble change their sum.
+    """
+    if not isinstance(result, xr.Dataset):
+        raise BadType(f"a result must be an xarray.Dataset, but is {type(result).__name__}.")
+    for name in ("time", "beable"):
+        if name not in result.coords:
+            raise BadValue(f"a result must have the coordinate '{name}'; this Dataset has {sorted(map(str, result.coords))}.")
+    if "probability" not in result or result["probability"].dims != ("time", "beable"):
+        raise BadValue("a result must have 'probability' with dimensions (time, beable).")
+    for name, variable in result.data_vars.items():
+        if "units" not in variable.attrs or "long_name" not in variable.attrs:
+            raise BadValue(f"every variable of a result must have 'units' and 'long_name', but '{name}' has not.")
+    probability = result["probability"].values
+    if not np.all(probability >= -SUM_TOLERANCE):  # NaN fails this as well
+        raise BadValue("the probabilities of a result must be numbers >= 0.")
+    worst = float(np.max(np.abs(probability.sum(axis=1) - 1.0)))
+    if worst > SUM_TOLERANCE:
+        raise BadValue(f"the probabilities of a result must sum to one, but miss it by {worst:.3g}.")
+    if "counts" in result:
+        totals = result["counts"].sum("beable").values
+        if np.any(totals != totals[:, :1]):
+            raise BadValue("the counts of an ensemble must keep their sum, but it changes.")
+
+
+def write(result: xr.Dataset, path: Path) -> None:
+    """Write ``result`` as netCDF; complex variables get a last dimension `part` (real, imaginary)."""
+    check(result)
+    plain = result.copy()
+    for name, variable in result.data_vars.items():
+        if np.iscomplexobj(variable.values):
+            parts = np.stack([variable.values.real, variable.values.imag], axis=-1)
+            plain[name] = ((*variable.dims, "part"), parts, variable.attrs)
+    packed = {str(name): {"zlib": True} for name, variable in plain.data_vars.items() if variable.dtype.kind in "if"}
+    plain.to_netcdf(path, engine="h5netcdf", encoding=packed)
+
+
+def read(path: Path) -> xr.Dataset:
+    """Read what `write` has written."""
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as stored:
+            plain = stored.load()
+    except FileNotFoundError:
+        raise BadValue(f"{path}: there is no such file.") from None
+    except (OSError, ValueError, KeyError) as cause:
+        raise BadValue(f"{path}: is not a netCDF file that can be read ({cause}); run the scenario again.") from None
+    for name in [name for name, variable in plain.data_vars.items() if "part" in variable.dims]:
+        variable = plain[name]
+        whole = variable.isel(part=0).values + 1j * variable.isel(part=1).values
+        plain[name] = (variable.dims[:-1], whole, variable.attrs)
+    check(plain)
+    return plain

@@ -1,0 +1,72 @@
+"""copysolve: copy dynamics with the signature that users of sesolve know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xarray as xr
+
+from copydyn.experiment import Experiment
+from copydyn.theories.copying import CopyDynamics
+
+
+def copysolve(
+    H: Any,
+    psi0: Any,
+    tlist: Any,
+    *,
+    copies: float,
+    engine: str = "auto",
+    replicas: int = 1,
+    seed: int | None = None,
+    hbar: float = 1.0,
+    rule: str = "smolin",
+    spectators: int = 0,
+    floor: int = 0,
+    admixture: tuple[float, Any] | None = None,
+    e_ops: Any = None,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Evolve N copies whose frequencies n_a/N follow |psi_a|^2, i hbar d psi/dt = H psi, as N -> infinity.
+
+    Parameters
+    ----------
+    H : (P, P) array, scipy sparse matrix, qutip.Qobj, or [(duration, H), ...]
+        Hamiltonian in the basis of the beables; pulses are counted from time 0.
+    psi0 : (P,) ket or qutip.Qobj
+        Normalised; it holds at ``tlist[0]``.
+    tlist : (time,) increasing times
+    copies : int, or float with an integer value
+        N.
+    engine, rule, spectators, floor, admixture
+        See `copydyn.theories.CopyDynamics`.
+    replicas : int
+        Independent ensembles of N copies.
+    seed : int, optional
+        One seed, the same bytes; a fresh one is drawn and written into ``attrs`` otherwise.
+    hbar : float
+    e_ops : Hermitian operator, or list or dict of them
+        Read off the ensemble's ket into ``expect (replica, time, e_op)``.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    xarray.Dataset
+        See `copydyn.theories.CopyDynamics.evolve`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        With one sentence that names the argument.
+    """
+    theory = CopyDynamics(
+        copies,  # type: ignore[arg-type]  # a float with an integer value is checked and taken there
+        engine=engine,
+        rule=rule,
+        spectators=spectators,
+        floor=floor,
+        admixture=admixture,
+    )
+    experiment = Experiment.of(H, psi0, tlist, hbar=hbar, e_ops=e_ops)
+    return theory.evolve(experiment, seed, replicas, progress=progress)

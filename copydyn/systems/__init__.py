@@ -1,0 +1,23 @@
+"""Systems by name: plain functions that return a `copydyn.experiment.System`.
+
+A new system is one function in a file of this package and one line in `SYSTEMS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from copydyn.experiment import System
+from copydyn.systems.few_level import three_level, two_level
+from copydyn.systems.lattice import lattice, ring
+from copydyn.systems.random_matrix import gue
+
+SYSTEMS: dict[str, Callable[..., System]] = {
+    "two-level": two_level,
+    "three-level": three_level,
+    "gue": gue,
+    "ring": ring,
+    "lattice": lattice,
+}
+
+__all__ = ["SYSTEMS", "gue", "lattice", "ring", "three_level", "two_level"]

@@ -1,0 +1,80 @@
+"""A particle on sites in one dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+
+from copydyn.experiment import System
+from copydyn.inputs import as_real, as_whole
+from copydyn.refusal import BadValue
+
+
+def ring(sites: int = 16, hopping: float = 1.0, flux: float = 0.0, hbar: float = 1.0) -> System:
+    """H = -J sum_a (exp(i Phi / P) |a><a+1| + h.c.), site P being site 0 again.
+
+    Parameters
+    ----------
+    sites : int
+        P >= 3.
+    hopping : float
+        J, energy.
+    flux : float, rad
+        Phi, the phase collected on one way around. Plane waves exp(i k a), k = 2 pi l / P, have the energies
+        -2 J cos(k + Phi / P).
+    """
+    size = as_whole(sites, "sites", least=3)
+    hop = -as_real(hopping, "hopping") * np.exp(1j * as_real(flux, "flux") / size)
+    here = np.arange(size)
+    forward = sparse.coo_array((np.full(size, hop), (here, (here + 1) % size)), shape=(size, size))
+    return System(forward + forward.conj().T, meaning="site", hbar=hbar, name="ring")
+
+
+def lattice(
+    sites: int = 64,
+    spacing: float = 1.0,
+    mass: float = 1.0,
+    potential: Sequence[float] | float = 0.0,
+    periodic: bool = False,
+    hbar: float = 1.0,
+) -> System:
+    """H = p^2/2m + V on sites x_a = (a - (P-1)/2) d: H_aa = V_a + hbar^2/(m d^2), H_ab = -hbar^2/(2 m d^2) for neighbours.
+
+    The off-diagonal element is negative (delta = pi): the sign printed in (56), (57) of Smolin 2012 is that of a
+    negative mass.
+
+    Parameters
+    ----------
+    sites : int
+        P >= 2 (>= 3 where periodic).
+    spacing : float
+        d, length.
+    mass : float
+        m > 0.
+    potential : float (beable,) or float
+        V at the sites, energy.
+    periodic : bool
+        Join the last site to the first.
+    """
+    size = as_whole(sites, "sites", least=3 if periodic else 2)
+    step = as_real(spacing, "spacing", positive=True)
+    hop = as_real(hbar, "hbar", positive=True) ** 2 / (2.0 * as_real(mass, "mass", positive=True) * step**2)
+    heights = np.asarray(potential, dtype=float)
+    if heights.ndim == 0:
+        heights = np.full(size, float(heights))
+    if heights.shape != (size,):
+        raise BadValue(f"potential must give one energy for each of the {size} sites, but has shape {heights.shape}.")
+    if not np.all(np.isfinite(heights)):
+        raise BadValue("potential must be finite at every site, but is not.")
+    h = sparse.diags_array([np.full(size - 1, -hop), heights + 2.0 * hop, np.full(size - 1, -hop)], offsets=(-1, 0, 1))
+    h = h.tolil()
+    if periodic:
+        h[0, size - 1] = h[size - 1, 0] = -hop
+    return System(sparse.csr_array(h), meaning="site", hbar=hbar, name="lattice")
+
+
+def positions(sites: int, spacing: float = 1.0) -> np.ndarray:
+    """x_a = (a - (P-1)/2) d, float64 (beable,)."""
+    return (np.arange(sites) - 0.5 * (sites - 1)) * spacing

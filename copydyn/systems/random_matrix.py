@@ -1,0 +1,22 @@
+"""Random Hamiltonians."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from copydyn.experiment import System
+from copydyn.inputs import as_real, as_whole
+
+
+def gue(levels: int = 8, width: float = 1.0, seed: int = 0, hbar: float = 1.0) -> System:
+    """H = (width/2) (X + X^+) / sqrt(2 levels), X_ab complex normal of unit variance in each part.
+
+    A matrix of the Gaussian unitary ensemble whose spectrum fills [-width, width] when there are many levels.
+    The same ``seed`` gives the same matrix.
+    """
+    size = as_whole(levels, "levels", least=1)
+    scale = as_real(width, "width", positive=True)
+    words = np.random.Generator(np.random.PCG64(as_whole(seed, "seed")))
+    x = words.normal(size=(size, size)) + 1j * words.normal(size=(size, size))
+    h = 0.5 * scale * (x + x.conj().T) / np.sqrt(2.0 * size)
+    return System(h, meaning="level", hbar=hbar, name="gue")

@@ -1,0 +1,57 @@
+"""The reference: the Schrödinger equation, i hbar d psi/dt = H psi."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from copydyn import result
+from copydyn.experiment import Experiment
+from copydyn.observables import energies, expectations
+
+
+@dataclass(frozen=True)
+class Schrodinger:
+    """Quantum mechanics without copies.
+
+    Parameters
+    ----------
+    tol : float
+        Largest error of the ket in the 2-norm.
+    """
+
+    tol: float = 1e-10
+
+    @property
+    def name(self) -> str:
+        """How tables and files call the theory."""
+        return "Schrodinger"
+
+    def evolve(
+        self, experiment: Experiment, seed: int | None = None, replicas: int = 1, *, progress: bool = False
+    ) -> xr.Dataset:
+        """Solve for the ket at the save times; ``seed`` and ``replicas`` change nothing.
+
+        Returns
+        -------
+        Dataset with state (replica, time, beable), probability (time, beable), energy and expect.
+        """
+        from qm_reference import sesolve
+
+        system = experiment.system
+        pulses: Any = system.hamiltonian if len(system.pulses) == 1 else list(system.pulses)
+        kets = sesolve(pulses, experiment.ket, experiment.tlist, hbar=system.hbar, tol=self.tol)[None]
+        weights = np.abs(kets[0]) ** 2
+        variables: dict[str, Any] = {
+            "probability": weights / weights.sum(axis=1, keepdims=True),
+            "state": kets,
+            "energy": energies(kets, experiment),
+            "status": np.array(["ok"]),
+        }
+        if experiment.e_ops:
+            variables["expect"] = expectations(experiment.e_ops, kets)
+        attrs = {"theory": self.name, "theory_tol": self.tol, "replicas": 1, "replica_spread": result.NONE}
+        return result.new(experiment, variables, attrs)

@@ -1,0 +1,28 @@
+"""What a theory is: a frozen set of parameters with one verb."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import xarray as xr
+
+from copydyn.experiment import Experiment
+
+
+@runtime_checkable
+class Theory(Protocol):
+    """A frozen dataclass whose fields are the theory's parameters.
+
+    ``evolve`` takes the experiment that every theory is given and returns a Dataset that passes `result.check`.
+    """
+
+    @property
+    def name(self) -> str:
+        """How tables and files call the theory."""
+        ...
+
+    def evolve(
+        self, experiment: Experiment, seed: int | None = None, replicas: int = 1, *, progress: bool = False
+    ) -> xr.Dataset:
+        """Evolve ``experiment``; one ``seed`` gives the same bytes every time."""
+        ...

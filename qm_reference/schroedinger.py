@@ -1,0 +1,142 @@
+"""The Schrödinger equation for constant and piecewise constant Hamiltonians."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from qm_reference.inputs import (
+    Matrix,
+    as_ket,
+    as_positive,
+    as_pulses,
+    as_times,
+    as_tolerance,
+    require_precision,
+)
+from qm_reference.series import bessel_coefficients, bessel_terms, sum_series
+from qm_reference.spectrum import Band, band
+from qm_reference.timeline import Evolution, Stretch, follow, stretches
+
+LONGEST_ANGLE = 200.0
+"""Largest radius x time / hbar of one Chebyshev series: long enough that its tail of terms is a small part of it, short
+enough that its terms times the save times within it, the size of the final product, stay few."""
+
+
+def sesolve(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, tol: float = 1e-10) -> np.ndarray:
+    """i hbar d psi/dt = H psi, psi(tlist[0]) = psi0.
+
+    Parameters
+    ----------
+    H : (P, P) array_like, scipy sparse matrix, qutip.Qobj, or a list of (duration, H)
+        In units of energy; a list is a train of pulses, each constant in time, counted from time 0.
+    psi0 : (P,) array_like or qutip.Qobj
+        Normalised ket.
+    tlist : array_like (time,)
+        Strictly increasing save times >= 0, in units of hbar / energy.
+    hbar : float
+        In units of energy x time.
+    tol : float
+        Bound on the 2-norm of the error of each saved ket.
+
+    Returns
+    -------
+    complex128 (time, P)
+
+    Raises
+    ------
+    TypeError
+        If an argument is not made of numbers.
+    ValueError
+        If H is not square, finite and Hermitian; psi0 does not fit H or is not normalised; tlist does not increase, is
+        negative or outlasts the pulses; or double precision cannot keep ``tol``.
+
+    Notes
+    -----
+    The cheaper of two methods is taken for each pulse, by the operations that they cost:
+
+    - Diagonalisation, psi(t) = U exp(-i E t/hbar) U^+ psi0, all times in one matrix product. Always chosen where H is
+      small, dense or sparse, and where the span is long.
+    - The Chebyshev series of exp(-i H t/hbar), one recursion for all save times. Gershgorin's discs enclose the
+      spectrum and Kapteyn's inequality bounds the tail, so that the truncation error is below tol/2 by proof; the
+      other half is left to rounding. Its memory beyond the result is bounded by `series.BLOCK_BYTES` and one more
+      result.
+
+    H. Tal-Ezer and R. Kosloff, J. Chem. Phys. 81, 3967 (1984).
+    """
+    pulses = as_pulses(H)
+    ket = as_ket(psi0, pulses[0].hamiltonian.shape[0])
+    times = as_times(tlist, pulses)
+    hbar, tol = as_positive(hbar, "hbar"), as_tolerance(tol)
+    route = [(stretch, band(stretch.hamiltonian)) for stretch in stretches(pulses, times)]
+    require_precision(sum(energies.norm * stretch.length for stretch, energies in route) / hbar, tol)
+    share = 0.5 * tol / max(float(times[-1] - times[0]), np.finfo(float).tiny)
+    return follow(ket, times.size, ((step, _evolution(step, energies, hbar, share)) for step, energies in route))
+
+
+def _evolution(stretch: Stretch, energies: Band, hbar: float, share: float) -> Evolution:
+    """Choose the cheaper method; ``share`` is the truncation error allowed per unit of time."""
+    hamiltonian = stretch.hamiltonian
+    terms = bessel_terms(energies.radius * stretch.length / hbar, share * stretch.length)
+    entries = hamiltonian.size if isinstance(hamiltonian, np.ndarray) else hamiltonian.nnz
+    # In units of what one P^3 of LAPACK costs, an entry of a matrix-vector product costs 4 and the call itself 4e4.
+    if hamiltonian.shape[0] ** 3 <= terms * (4 * entries + 40_000):
+        return _Eigenbasis(hamiltonian, hbar)
+    return _Chebyshev(hamiltonian, energies, hbar, share)
+
+
+class _Eigenbasis:
+    """psi(t) = U exp(-i E t/hbar) U^+ psi(0)."""
+
+    longest = math.inf
+
+    def __init__(self, hamiltonian: Matrix, hbar: float) -> None:
+        dense = hamiltonian if isinstance(hamiltonian, np.ndarray) else hamiltonian.toarray()
+        energies, self.modes = np.linalg.eigh(dense if np.any(dense.imag) else dense.real)
+        self.frequencies = energies / hbar
+
+    def __call__(self, state: np.ndarray, spans: np.ndarray) -> np.ndarray:
+        amplitudes = self.modes.conj().T @ state
+        turned: np.ndarray = np.exp(-1j * spans[:, None] * self.frequencies) * amplitudes
+        states: np.ndarray = turned @ self.modes.T
+        return states
+
+
+class _Chebyshev:
+    """psi(t) = exp(-i c t/hbar) sum_k (2 - delta_k0) J_k(r t/hbar) (-i)^k T_k((H - c)/r) psi(0)."""
+
+    def __init__(self, hamiltonian: Matrix, energies: Band, hbar: float, share: float) -> None:
+        self.frequency, self.share = energies.centre / hbar, share
+        self.rate = energies.radius / hbar
+        self.longest = LONGEST_ANGLE / self.rate if self.rate else math.inf
+        self.generator = (-2j / (energies.radius or 1.0)) * _shifted(hamiltonian, energies.centre)
+
+    def __call__(self, state: np.ndarray, spans: np.ndarray) -> np.ndarray:
+        terms = bessel_terms(self.rate * float(spans[-1]), self.share * float(spans[-1]))
+        states = sum_series(bessel_coefficients(self.rate * spans, terms), self._vectors(state))
+        if self.frequency:
+            states *= np.exp(-1j * self.frequency * spans)[:, None]
+        return states
+
+    def _vectors(self, state: np.ndarray) -> Iterator[np.ndarray]:
+        """v_k = (-i)^k T_k psi by v_{k+1} = -2i A v_k + v_{k-1}: the powers of i in v_k leave real coefficients."""
+        before, now = state, 0.5 * (self.generator @ state)
+        yield before
+        while True:
+            yield now
+            after = self.generator @ now
+            after += before
+            before, now = now, after
+
+
+def _shifted(hamiltonian: Matrix, centre: float) -> Matrix:
+    if not centre:
+        return hamiltonian
+    if isinstance(hamiltonian, np.ndarray):
+        return hamiltonian - centre * np.eye(hamiltonian.shape[0])
+    from scipy import sparse
+
+    return sparse.csr_array(hamiltonian - centre * sparse.eye_array(hamiltonian.shape[0], format="csr"))
