@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from qm_reference.operators import Matrix, dense, moduli
+
 if TYPE_CHECKING:
     from scipy import sparse
-
-Matrix: TypeAlias = "np.ndarray | sparse.csr_array"
 
 HERMITIAN_TOLERANCE = 1e-10
 """Largest |A - A^+| that counts as rounding, relative to the largest |A_ab|."""
@@ -57,7 +57,7 @@ def as_hermitian(matrix: Any, name: str) -> Matrix:
     entries = half if isinstance(half, np.ndarray) else half.data
     with np.errstate(over="ignore"):
         largest = float(np.max(np.abs(entries), initial=0.0))
-        skew = abs(half - half.conj().T)
+        skew = moduli(half - half.conj().T)
     worst = int(skew.argmax())
     row, column = divmod(worst, half.shape[0])
     if skew[row, column] > HERMITIAN_TOLERANCE * largest:
@@ -82,8 +82,8 @@ def as_jumps(c_ops: Any, size: int) -> list[Matrix]:
 
 def as_ket(psi0: Any, size: int, name: str = "psi0") -> np.ndarray:
     """Give ``psi0`` as complex128 (P,), normalised as it came."""
-    ket = _as_numbers(psi0.full() if hasattr(psi0, "full") else psi0, name)
-    if ket.ndim == 2 and ket.shape[1] == 1:
+    ket = _as_numbers(_unwrapped(psi0), name)
+    if ket.shape[1:] == (1,):
         ket = ket[:, 0]
     if ket.shape != (size,):
         raise ValueError(
@@ -104,12 +104,11 @@ def as_ket(psi0: Any, size: int, name: str = "psi0") -> np.ndarray:
 
 def as_density(rho0: Any, size: int) -> np.ndarray:
     """Give ``rho0``, a ket or a density matrix, as complex128 (n, n)."""
-    array = rho0.full() if hasattr(rho0, "full") else rho0.toarray() if hasattr(rho0, "toarray") else rho0
-    array = _as_numbers(array, "rho0")
-    if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1 < size):
+    array = _as_numbers(_unwrapped(rho0), "rho0")
+    if array.ndim == 1 or array.shape[1:] == (1,):
         ket = as_ket(array, size, "rho0")
         return np.outer(ket, ket.conj())
-    rho = np.asarray(as_hermitian(array, "rho0"))
+    rho = dense(as_hermitian(array, "rho0"))
     _require_size(rho, size, "rho0", "H")
     trace = float(np.trace(rho).real)
     if abs(trace - 1.0) > STATE_TOLERANCE:
@@ -174,13 +173,13 @@ def as_tolerance(tol: Any) -> float:
     return number
 
 
-def require_precision(action: float, tol: float) -> None:
-    """Refuse ``action`` = |H| t/hbar (or |L| t) so large that rounding alone, about 2^-52 of it, exceeds ``tol``."""
+def require_precision(action: float, tol: float, meaning: str, remedy: str) -> None:
+    """Refuse an ``action`` (|H| t/hbar) so large that rounding alone, about 2^-52 of it, exceeds ``tol``."""
     rounding = action * 2.0**-52
     if not rounding <= tol:
         raise ValueError(
-            f"tol must exceed the rounding error of about |H| t/hbar * 2^-52 = {rounding:.2g}, but is {tol:g}; "
-            "loosen tol, shorten tlist, or subtract a constant energy from H."
+            f"tol must exceed the rounding error of about 2^-52 {meaning} = {rounding:.2g}, but is {tol:g}; "
+            f"loosen tol, shorten tlist, or {remedy}."
         )
 
 
@@ -198,8 +197,8 @@ def _is_matrix(value: Any) -> bool:
 def _as_square(matrix: Any, name: str) -> Matrix:
     """Give ``matrix`` as a finite complex128 (P, P) matrix of its own, dense or CSR as it came."""
     if hasattr(matrix, "full") and hasattr(matrix, "data_as"):  # a qutip.Qobj
-        dense = matrix.dtype is not None and matrix.dtype.__name__ == "Dense"
-        matrix = matrix.full() if dense else matrix.to("CSR").data_as("csr_matrix")
+        is_dense = matrix.dtype.__name__ == "Dense"
+        matrix = matrix.full() if is_dense else matrix.to("CSR").data_as("csr_matrix")
     square = _as_csr(matrix, name) if hasattr(matrix, "tocsr") else _as_numbers(matrix, name)
     if square.ndim != 2 or square.shape[0] != square.shape[1]:
         raise ValueError(f"{name} must be a square matrix, but has shape {square.shape}; give shape (P, P).")
@@ -207,6 +206,13 @@ def _as_square(matrix: Any, name: str) -> Matrix:
         raise ValueError(f"{name} must act on at least one level, but is empty; give at least shape (1, 1).")
     _require_finite(square, name)
     return square
+
+
+def _unwrapped(state: Any) -> Any:
+    """Give the plain array within a qutip.Qobj or a sparse column."""
+    if hasattr(state, "full"):
+        return state.full()
+    return state.toarray() if hasattr(state, "toarray") else state
 
 
 def _as_csr(matrix: Any, name: str = "") -> sparse.csr_array:
@@ -224,7 +230,7 @@ def _as_numbers(data: Any, name: str) -> np.ndarray:
     try:
         array = np.asarray(data)
     except ValueError as cause:  # ragged nesting
-        raise TypeError(f"{name} must be an array of numbers, but numpy refuses it: {cause}") from None
+        raise TypeError(f"{name} must be an array of numbers, but is not: {cause}") from None
     _require_numeric(array, name)
     return array.astype(np.complex128)
 
@@ -235,15 +241,13 @@ def _require_numeric(array: Any, name: str) -> None:
 
 
 def _require_finite(array: Matrix, name: str) -> None:
-    """Name the first entry that is not finite, if there is one."""
     entries = array if isinstance(array, np.ndarray) else array.data
-    if np.all(np.isfinite(entries)):
+    bad = ~np.isfinite(entries)
+    if not np.any(bad):
         return
-    bad = np.argwhere(~np.isfinite(entries))[0]
-    value = entries[tuple(bad)]
-    if not isinstance(array, np.ndarray):
-        bad = np.array(array.nonzero()).T[int(bad[0])] if np.all(entries) else bad
-    raise ValueError(f"{name} must be finite, but entry {bad.tolist()} is {value:g}; check how {name} was made.")
+    axes = np.nonzero(bad) if isinstance(array, np.ndarray) else [axis[bad] for axis in array.tocoo().coords]
+    place = ", ".join(str(axis[0]) for axis in axes)
+    raise ValueError(f"{name} must be finite, but {name}[{place}] is {entries[bad][0]:g}; check how {name} was made.")
 
 
 def _require_size(matrix: Matrix, size: int, name: str, model: str) -> None:

@@ -8,17 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from qm_reference.inputs import (
-    Matrix,
-    as_ket,
-    as_positive,
-    as_pulses,
-    as_times,
-    as_tolerance,
-    require_precision,
-)
+from qm_reference.inputs import as_ket, as_positive, as_pulses, as_times, as_tolerance, require_precision
+from qm_reference.operators import Band, Matrix, dense, gershgorin_band, shifted
 from qm_reference.series import bessel_coefficients, bessel_terms, sum_series
-from qm_reference.spectrum import Band, band
 from qm_reference.timeline import Evolution, Stretch, follow, stretches
 
 LONGEST_ANGLE = 200.0
@@ -27,7 +19,7 @@ enough that its terms times the save times within it, the size of the final prod
 
 
 def sesolve(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, tol: float = 1e-10) -> np.ndarray:
-    """i hbar d psi/dt = H psi, psi(tlist[0]) = psi0.
+    """iħ dψ/dt = H ψ, ψ(tlist[0]) = psi0.
 
     Parameters
     ----------
@@ -62,8 +54,8 @@ def sesolve(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, tol: float = 1e
       small, dense or sparse, and where the span is long.
     - The Chebyshev series of exp(-i H t/hbar), one recursion for all save times. Gershgorin's discs enclose the
       spectrum and Kapteyn's inequality bounds the tail, so that the truncation error is below tol/2 by proof; the
-      other half is left to rounding. Its memory beyond the result is bounded by `series.BLOCK_BYTES` and one more
-      result.
+      other half is left to rounding. Beyond the result it takes `series.BLOCK_BYTES` of memory, and as much as the
+      result again where that is not enough for all terms.
 
     H. Tal-Ezer and R. Kosloff, J. Chem. Phys. 81, 3967 (1984).
     """
@@ -71,8 +63,13 @@ def sesolve(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, tol: float = 1e
     ket = as_ket(psi0, pulses[0].hamiltonian.shape[0])
     times = as_times(tlist, pulses)
     hbar, tol = as_positive(hbar, "hbar"), as_tolerance(tol)
-    route = [(stretch, band(stretch.hamiltonian)) for stretch in stretches(pulses, times)]
-    require_precision(sum(energies.norm * stretch.length for stretch, energies in route) / hbar, tol)
+    route = [(stretch, gershgorin_band(stretch.hamiltonian)) for stretch in stretches(pulses, times)]
+    require_precision(
+        sum(energies.norm * stretch.length for stretch, energies in route) / hbar,
+        tol,
+        "|H| t/hbar",
+        "subtract a constant energy from H",
+    )
     share = 0.5 * tol / max(float(times[-1] - times[0]), np.finfo(float).tiny)
     return follow(ket, times.size, ((step, _evolution(step, energies, hbar, share)) for step, energies in route))
 
@@ -94,15 +91,13 @@ class _Eigenbasis:
     longest = math.inf
 
     def __init__(self, hamiltonian: Matrix, hbar: float) -> None:
-        dense = hamiltonian if isinstance(hamiltonian, np.ndarray) else hamiltonian.toarray()
-        energies, self.modes = np.linalg.eigh(dense if np.any(dense.imag) else dense.real)
+        full = dense(hamiltonian)
+        energies, self.modes = np.linalg.eigh(full if np.any(full.imag) else full.real)
         self.frequencies = energies / hbar
 
-    def __call__(self, state: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    def __call__(self, state: np.ndarray, spans: np.ndarray, out: np.ndarray) -> None:
         amplitudes = self.modes.conj().T @ state
-        turned: np.ndarray = np.exp(-1j * spans[:, None] * self.frequencies) * amplitudes
-        states: np.ndarray = turned @ self.modes.T
-        return states
+        np.matmul(np.exp(-1j * spans[:, None] * self.frequencies) * amplitudes, self.modes.T, out=out)
 
 
 class _Chebyshev:
@@ -112,14 +107,13 @@ class _Chebyshev:
         self.frequency, self.share = energies.centre / hbar, share
         self.rate = energies.radius / hbar
         self.longest = LONGEST_ANGLE / self.rate if self.rate else math.inf
-        self.generator = (-2j / (energies.radius or 1.0)) * _shifted(hamiltonian, energies.centre)
+        self.generator = (-2j / (energies.radius or 1.0)) * shifted(hamiltonian, energies.centre)
 
-    def __call__(self, state: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    def __call__(self, state: np.ndarray, spans: np.ndarray, out: np.ndarray) -> None:
         terms = bessel_terms(self.rate * float(spans[-1]), self.share * float(spans[-1]))
-        states = sum_series(bessel_coefficients(self.rate * spans, terms), self._vectors(state))
+        sum_series(bessel_coefficients(self.rate * spans, terms), self._vectors(state), out)
         if self.frequency:
-            states *= np.exp(-1j * self.frequency * spans)[:, None]
-        return states
+            out *= np.exp(-1j * self.frequency * spans)[:, None]
 
     def _vectors(self, state: np.ndarray) -> Iterator[np.ndarray]:
         """v_k = (-i)^k T_k psi by v_{k+1} = -2i A v_k + v_{k-1}: the powers of i in v_k leave real coefficients."""
@@ -130,13 +124,3 @@ class _Chebyshev:
             after = self.generator @ now
             after += before
             before, now = now, after
-
-
-def _shifted(hamiltonian: Matrix, centre: float) -> Matrix:
-    if not centre:
-        return hamiltonian
-    if isinstance(hamiltonian, np.ndarray):
-        return hamiltonian - centre * np.eye(hamiltonian.shape[0])
-    from scipy import sparse
-
-    return sparse.csr_array(hamiltonian - centre * sparse.eye_array(hamiltonian.shape[0], format="csr"))

@@ -1,7 +1,7 @@
 """Polynomial expansions of an exponential at many times at once, with bounds on what is cut off.
 
-Both expansions read exp(G t) v = sum_k c_k(t) v_k with real c_k, where the vectors v_k do not depend on t: they are made
-once for all times, and the sums over them are one real matrix product.
+Both expansions read exp(G t) v = sum_k c_k(t) v_k with real c_k. The vectors v_k do not depend on t: they are made once
+for all times, and the sums over them are one real matrix product.
 """
 
 from __future__ import annotations
@@ -15,33 +15,31 @@ BLOCK_BYTES = 2**26
 """Memory for the vectors v_k; longer series are summed block by block (64 MiB)."""
 
 
-def sum_series(coefficients: np.ndarray, vectors: Iterator[np.ndarray]) -> np.ndarray:
-    """sum_k c_k(t) v_k.
+def sum_series(coefficients: np.ndarray, vectors: Iterator[np.ndarray], out: np.ndarray) -> None:
+    """out(t) = sum_k c_k(t) v_k.
 
     Parameters
     ----------
     coefficients : float64 (time, term)
-    vectors : iterator of complex128 arrays of one shape
-
-    Returns
-    -------
-    complex128 (time, *shape)
+        The c_k(t).
+    vectors : iterator of complex128
+        The v_k, arrays of one shape.
+    out : complex128 (time, *shape)
+        Contiguous; overwritten.
     """
     times, terms = coefficients.shape
-    first = next(vectors)
-    rows = min(terms, max(1, BLOCK_BYTES // first.nbytes))
-    block = np.empty((rows, *first.shape), dtype=np.complex128)
-    block[0] = first
-    filled, total = 1, np.zeros((), dtype=np.float64)
+    rows = min(terms, max(1, BLOCK_BYTES // out[0].nbytes))
+    block = np.empty((rows, *out.shape[1:]), dtype=np.complex128)
+    sums = out.reshape(times, -1).view(np.float64)
     for start in range(0, terms, rows):
-        stop = min(start + rows, terms)
-        for row, vector in zip(block[filled : stop - start], vectors):
+        filled = block[: terms - start]
+        for row, vector in zip(filled, vectors):
             row[...] = vector
-        reals = block[: stop - start].reshape(stop - start, -1).view(np.float64)
-        product = coefficients[:, start:stop] @ reals
-        total = product if start == 0 else np.add(total, product, out=total)
-        filled = 0
-    return total.view(np.complex128).reshape(times, *first.shape)
+        weights, parts = coefficients[:, start : start + rows], filled.reshape(len(filled), -1).view(np.float64)
+        if start == 0:
+            np.matmul(weights, parts, out=sums)
+        else:
+            sums += weights @ parts
 
 
 def bessel_coefficients(z: np.ndarray, terms: int) -> np.ndarray:

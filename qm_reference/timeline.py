@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from qm_reference.inputs import Matrix, Pulse
+from qm_reference.inputs import Pulse
+from qm_reference.operators import Matrix
 
 
 class Stretch(NamedTuple):
@@ -26,8 +27,8 @@ class Evolution(Protocol):
     def longest(self) -> float:
         """The largest tau to be asked of it at once."""
 
-    def __call__(self, state: np.ndarray, spans: np.ndarray) -> np.ndarray:
-        """Give the states (m, *state.shape) that ``state`` becomes after the increasing ``spans`` (m,)."""
+    def __call__(self, state: np.ndarray, spans: np.ndarray, out: np.ndarray) -> None:
+        """Fill ``out`` (m, *state.shape) with what ``state`` becomes after the increasing ``spans`` (m,)."""
 
 
 def stretches(pulses: tuple[Pulse, ...], times: np.ndarray) -> Iterator[Stretch]:
@@ -50,8 +51,12 @@ def follow(state: np.ndarray, times: int, route: Iterable[tuple[Stretch, Evoluti
     row = 1
     for stretch, evolution in route:
         for spans, saved in _pieces(stretch, evolution.longest):
-            later = evolution(state, spans)
-            states[row : row + saved] = later[:saved]
+            kept = states[row : row + saved]
+            # Straight into the result where every span is saved: fresh memory would cost more than the mathematics.
+            later = kept if spans.size == saved else np.empty((spans.size, *state.shape), dtype=np.complex128)
+            evolution(state, spans, later)
+            if later is not kept:
+                kept[...] = later[:saved]
             state, row = later[-1], row + saved
     return states
 

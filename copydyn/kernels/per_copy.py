@@ -14,7 +14,7 @@ import math
 
 from numba import njit
 
-from copydyn.kernels.per_label import record, room_for
+from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, record, room_for
 from copydyn.kernels.roster import member, move
 from copydyn.kernels.variates import below, draw_alias, exponential, fill_alias, uniform
 
@@ -31,10 +31,14 @@ def advance_copies(
     edges = edge_a.size
     now = start
     events, proposals, steps = 0, 0, 0
-    while now < end and proposals < budget:
-        length, total = _begin_step(counts, sums, couplings, end - now, phase_step, work)
+    while now < end:
+        if proposals + steps >= budget:
+            return PAUSED, now, events, proposals, steps
+        length, total = begin_copies_step(counts, sums, couplings, end - now, phase_step, work)
+        if now + length == now:
+            return STALLED, now, events, proposals, steps
         if not room_for(total * length, log):
-            break
+            return LOG_FULL, now, events, proposals, steps
         elapsed = 0.0
         while total > 0.0:
             elapsed += exponential(random_state) / total
@@ -69,9 +73,9 @@ def advance_copies(
             now = end if length >= end - now else now + length
         else:
             now += elapsed
-        _finish_step(counts, sums, couplings, elapsed, work, roster)
+        finish_copies_step(counts, sums, couplings, elapsed, work, roster)
         steps += 1
-    return now, events, proposals, steps
+    return REACHED, now, events, proposals, steps
 
 
 @njit(cache=True, nogil=True)
@@ -100,7 +104,7 @@ def label_fields(counts, sums, couplings, work, field):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
-def _begin_step(counts, sums, couplings, longest, phase_step, work):  # type: ignore[no-untyped-def]
+def begin_copies_step(counts, sums, couplings, longest, phase_step, work):  # type: ignore[no-untyped-def]
     """As `flow.begin_step`, with bounds that hold whatever the phases are."""
     omega, edge_a, edge_b, h = couplings
     label_fields(counts, sums, couplings, work, work.field)
@@ -143,7 +147,7 @@ def _phase_after(copy, elapsed, omega, field, roster):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
-def _finish_step(counts, sums, couplings, elapsed, work, roster):  # type: ignore[no-untyped-def]
+def finish_copies_step(counts, sums, couplings, elapsed, work, roster):  # type: ignore[no-untyped-def]
     """Advance every phase by the mean of its turning rates at both ends; leave Z_a of the new phases in ``sums``."""
     omega = couplings.omega
     sums[:] = 0.0

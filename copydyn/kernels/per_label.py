@@ -17,6 +17,9 @@ MODE_PRINTED = -1.0
 """Copies flow along (39) as printed: against (32)."""
 
 
+REACHED, PAUSED, LOG_FULL, STALLED = range(4)
+
+
 @njit(cache=True, nogil=True)
 def advance(
     counts, unit, couplings, start, end, phase_step, floor, mode, budget, random_state, work, roster, log
@@ -41,8 +44,8 @@ def advance(
     mode : float
         `MODE_SMOLIN` or `MODE_PRINTED`.
     budget : int
-        Return at the end of the step in which this many proposals have been made; a call that goes on from there
-        gives the same bytes as one that never stopped.
+        Pause at the end of the step in which so many proposals and steps have been made; a call that goes on from
+        there gives the same bytes as one that never paused.
     random_state : uint64 (4,)
     roster, log
         See `copydyn.kernels.roster`; with `nobody()` the copies are anonymous and no event is written. A log that
@@ -50,17 +53,22 @@ def advance(
 
     Returns
     -------
-    (time reached, copy events, proposals, steps)
+    (status, time reached, copy events, proposals, steps)
+        `REACHED` the end, `PAUSED`, `LOG_FULL`, or `STALLED`: the step has become too short for the clock to move.
     """
     edge_a, edge_b = couplings.a, couplings.b
     edges = edge_a.size
     identities = roster.beable.size > 0
     now = start
     events, proposals, steps = 0, 0, 0
-    while now < end and proposals < budget:
+    while now < end:
+        if proposals + steps >= budget:
+            return PAUSED, now, events, proposals, steps
         length, total = begin_step(counts, unit, couplings, end - now, phase_step, work)
+        if now + length == now:
+            return STALLED, now, events, proposals, steps
         if not room_for(total * length, log):
-            break
+            return LOG_FULL, now, events, proposals, steps
         elapsed = 0.0
         while total > 0.0:
             elapsed += exponential(random_state) / total
@@ -99,7 +107,7 @@ def advance(
             now += elapsed
         finish_step(counts, unit, couplings, elapsed, work)
         steps += 1
-    return now, events, proposals, steps
+    return REACHED, now, events, proposals, steps
 
 
 @njit(cache=True, nogil=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -38,7 +38,7 @@ MOST_AGENTS = 2**31 - 1
 AFFORDABLE = 10**12
 """Copies beyond which ``engine="auto"`` will not start to simulate event by event (days on one core)."""
 
-PROPOSALS_A_CALL = 5_000_000
+PROPOSALS_A_CALL = 2_000_000
 """How often a kernel comes up for air: a few times a second, for the progress bar and for Ctrl-C."""
 
 LOG_A_CALL = 1_000_000
@@ -51,6 +51,9 @@ class Snapshot(NamedTuple):
     ensemble: Ensemble
     events: int
     log: EventLog
+
+
+Advance: TypeAlias = Callable[[Ensemble, Couplings, float, float, Workspace, EventLog], tuple[float, int]]
 
 
 @dataclass(frozen=True)
@@ -185,15 +188,20 @@ class CopyDynamics:
                 scatter_phases(ensemble, self.phase_spread)
         return ensemble
 
-    def iterate(self, experiment: Experiment, seed: int, replica: int = 0, bar: Any = None) -> Iterator[Snapshot]:
+    def iterate(
+        self, experiment: Experiment, seed: int, replica: int = 0, *, bar: Any = None, advance: Advance | None = None
+    ) -> Iterator[Snapshot]:
         """Evolve one replica and stop at every save time: the iterator under `evolve`.
 
         Parameters
         ----------
         bar : optional
             Anything with ``update(span of time)``, such as a tqdm bar.
+        advance : callable, optional
+            What to run instead of `advance`, the compiled kernels: the agents of `copydyn.abm` step in here.
         """
         settled = self.resolved(experiment.system.size)
+        advance = advance or settled.advance
         ensemble = self.prepare(experiment, seed, replica)
         couplings = [couplings_of(pulse.hamiltonian, experiment.system.hbar) for pulse in experiment.system.pulses]
         work = workspace(experiment.system.size, max(pulse.a.size for pulse in couplings))
@@ -205,11 +213,11 @@ class CopyDynamics:
             now = segment.start
             while now < segment.end:
                 before = now
-                now, happened = settled.advance(ensemble, couplings[segment.pulse], now, segment.end, work, log)
+                now, happened = advance(ensemble, couplings[segment.pulse], now, segment.end, work, log)
                 events += happened
                 if bar is not None:
                     bar.update(now - before)
-                if now == before:
+                if now == before:  # the log has no room for the next step
                     log = _doubled(log)
             if segment.save is not None:
                 yield Snapshot(segment.save, ensemble, events, log)
@@ -220,7 +228,7 @@ class CopyDynamics:
     ) -> tuple[float, int]:
         """Let the kernel run for a while from ``start`` towards ``end``; return the time reached and the copy events."""
         kernel = per_label.advance if ensemble.aligned else per_copy.advance_copies
-        now, events, _, _ = kernel(
+        status, now, events, _, _ = kernel(
             ensemble.counts,
             ensemble.factor,
             couplings,
@@ -235,6 +243,11 @@ class CopyDynamics:
             ensemble.roster,
             log,
         )
+        if status == per_label.STALLED:
+            raise BadValue(
+                f"H must not turn phases faster than the clock can tell, but at time {now:g} a step of the phases has "
+                "become too short for float64; scale H and tlist to units in which both are near one."
+            )
         return float(now), int(events)
 
     def evolve(
@@ -261,7 +274,7 @@ class CopyDynamics:
         with _bar(progress, replicas * float(experiment.tlist[-1] - experiment.tlist[0])) as bar:
             for replica in range(replicas):
                 records.append(_Record(settled, experiment, replica))
-                for snapshot in settled.iterate(experiment, seed, replica, bar):
+                for snapshot in settled.iterate(experiment, seed, replica, bar=bar):
                     records[-1].take(snapshot)
         variables = _collect(records, experiment)
         return result.new(experiment, variables, settled.attrs(experiment, seed, replicas))

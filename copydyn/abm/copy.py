@@ -1,0 +1,95 @@
+"""One copy of the system, as a Mesa agent."""
+
+from __future__ import annotations
+
+import cmath
+import math
+from typing import TYPE_CHECKING, Any
+
+from copydyn.abm.adapter import Agent
+from copydyn.kernels.roster import move
+from copydyn.kernels.variates import uniform
+from copydyn.refusal import BadValue
+
+if TYPE_CHECKING:
+    from copydyn.abm.copy_model import CopyModel
+
+
+class Copy(Agent):
+    """A pair of beables, a value and a phase (Smolin 2012, section 2.4): a view of one row of the ensemble.
+
+    Parameters
+    ----------
+    model : CopyModel
+    row : int
+        Which copy, 0..N-1; ``unique_id`` is row + 1.
+    """
+
+    model: CopyModel
+
+    def __init__(self, model: CopyModel, row: int) -> None:
+        self.row = row
+        super().__init__(model)
+        self.unique_id = row + 1
+
+    @property
+    def beable(self) -> int:
+        """Number of the label that this copy carries."""
+        return int(self.model.ensemble.roster.beable[self.row])
+
+    @property
+    def label(self) -> str:
+        """Name of the label that this copy carries."""
+        return str(self.model.experiment.system.labels[self.beable])
+
+    @property
+    def phase(self) -> float:
+        """Phase in [0, 2 pi), rad: the label's while phases are aligned, else its own."""
+        ensemble = self.model.ensemble
+        if ensemble.aligned:
+            return -cmath.phase(ensemble.factor[self.beable]) % (2.0 * math.pi)
+        return float(ensemble.roster.phase[self.row])
+
+    def step(self) -> None:
+        """Meet a copy drawn from the other label, and copy it or be copied: the readable twin of the kernels.
+
+        The clock of the model calls this when it proposes a meeting of two labels, a of this copy and b of the
+        other, at a rate that is no smaller than any true one. With theta = phi_I - phi_J + delta_ab the meeting
+        becomes a copy event with the ratio 2 R_ab |sin theta| sqrt(n_a n_b) / bound; for sin theta > 0 the other
+        copies this copy, for sin theta < 0 this copies the other (and the other way round for the printed rule).
+        """
+        meeting = self.model.meeting
+        if meeting is None:
+            raise BadValue("a copy steps when the model's clock calls it; call model.step().")
+        other = self.model.draw_member(meeting.other_label)
+        here, there = self.model.counts_of(meeting.label), self.model.counts_of(meeting.other_label)
+        theta = self._phase_after(meeting.elapsed) - other._phase_after(meeting.elapsed) + meeting.delta
+        rate = 2.0 * meeting.strength * math.sin(theta) * self.model.rule_sign
+        if uniform(self.model.ensemble.random_state) * meeting.bound >= abs(rate) * math.sqrt(here * there):
+            return
+        copier, copied = (other, self) if rate > 0.0 else (self, other)
+        if self.model.counts_of(copier.beable) > self.model.theory.floor:
+            copier.take_over(copied)
+
+    def take_over(self, other: Copy) -> None:
+        """Take the whole state of ``other``: a_I <- a_J, phi_I <- phi_J (4)."""
+        roster = self.model.ensemble.roster
+        self.model.note_event(self, other)
+        move(self.row, other.beable, self.model.ensemble.counts, roster)
+        if not self.model.ensemble.aligned:
+            roster.phase[self.row] = roster.phase[other.row]
+
+    def _phase_after(self, elapsed: float) -> float:
+        """Phase a little after the beginning of the step, with the turning rate that held there (40)."""
+        model = self.model
+        if model.ensemble.aligned:
+            return self.phase + elapsed * float(model.work.turning[self.beable])
+        field = model.work.field[self.beable]
+        turning = float(model.couplings.omega[self.beable]) + (cmath.exp(1j * self.phase) * field).real
+        return self.phase + elapsed * turning
+
+    def __repr__(self) -> str:
+        return f"Copy(row={self.row}, beable={self.beable}, phase={self.phase:.4f})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"row": self.row, "unique_id": self.unique_id, "model": self.model}

@@ -1,0 +1,209 @@
+"""The ruler: how far a result is from a reference, with its error, and whether finite N explains it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from copydyn import result as results
+from copydyn.refusal import BadValue
+
+MOST_SCORE = 4.0
+"""Standard errors beyond which a deviation is called one; a result that obeys the law fails once in 16 000."""
+
+_ABOUT = {
+    "max_deviation": ("1", "max over labels of |n/N - |psi|^2|"),
+    "total_variation": ("1", "half the sum over labels of |n/N - |psi|^2|"),
+    "infidelity": ("1", "1 - |<psi_ensemble|psi>|^2"),
+    "energy_drift": ("energy", "mean energy less its first value"),
+    "extinct": ("labels", "number of labels without a copy"),
+}
+
+
+def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = None) -> xr.Dataset:
+    """Measure how far ``result`` is from ``reference``.
+
+    Parameters
+    ----------
+    result, reference : Dataset
+        Of two theories for the same experiment: same save times, same labels.
+    law : Dataset, optional
+        What N copies must give, from `copydyn.laws.finite_copies`: tells "this is what finite N must give" from "this
+        is more than finite N explains".
+
+    Returns
+    -------
+    Dataset with, over time, ``max_deviation``, ``total_variation`` and, where both have a ket, ``infidelity``; for
+    ensembles ``energy_drift`` and ``extinct``; each a mean over replicas, with ``..._error``, its standard error (NaN
+    for one replica). ``frequency_deviation (time, beable)`` is the mean of n/N - |psi|^2. The scalars
+    ``worst_deviation`` and ``worst_total_variation`` are means over replicas of the largest value on the way.
+    With a law: ``predicted_infidelity (time)``, ``predicted_deviation (time, beable)`` (standard deviation of one
+    ensemble's frequency) and ``score``, by how many standard errors the infidelity, averaged over the save times,
+    lies above the law. Attributes ``verdict`` ("agrees", "deviates", "unjudged") and ``sentence``.
+
+    Raises
+    ------
+    BadType, BadValue
+        If one of them is no result, or they belong to different experiments.
+    """
+    for dataset in (result, reference):
+        results.check(dataset)
+    _same_axis(result, reference, "time")
+    _same_axis(result, reference, "beable")
+    series = _distances(result, reference)
+    data: dict[str, Any] = {}
+    for name, values in series.items():
+        units, long_name = _ABOUT[name]
+        data[name] = ("time", values.mean(axis=0), {"units": units, "long_name": long_name})
+        data[f"{name}_error"] = ("time", _error(values), {"units": units, "long_name": f"standard error of {name}"})
+    for name, of in (("worst_deviation", "max_deviation"), ("worst_total_variation", "total_variation")):
+        worst = series[of].max(axis=1)
+        about = {"units": "1", "long_name": f"mean over replicas of the largest {of} on the way"}
+        data[name] = ((), float(worst.mean()), about)
+        data[f"{name}_error"] = ((), float(_error(worst)), {**about, "long_name": f"standard error of {name}"})
+    bias = result["probability"].values - reference["probability"].values
+    about = {"units": "1", "long_name": "mean frequency less |psi|^2"}
+    data["frequency_deviation"] = (("time", "beable"), bias, about)
+    verdict = Verdict("unjudged", "there is no law to judge by", np.nan)
+    if law is not None:
+        data |= _predictions(law, int(result.attrs["copies"]))
+        verdict = _judge(series.get("infidelity"), law, int(result.attrs["copies"]))
+        about = {"units": "standard errors", "long_name": "time-averaged infidelity above the law"}
+        data["score"] = ((), verdict.score, about)
+    attrs = {
+        "result": result.attrs.get("theory", ""),
+        "reference": reference.attrs.get("theory", ""),
+        "replicas": int(result.attrs.get("replicas", 1)),
+        "verdict": verdict.word,
+        "sentence": verdict.sentence,
+    }
+    return xr.Dataset(data, {"time": result["time"], "beable": result["beable"]}, attrs)
+
+
+class Verdict(NamedTuple):
+    """Whether finite N explains what was seen."""
+
+    word: str
+    sentence: str
+    score: float
+
+
+class PowerLaw(NamedTuple):
+    """value = prefactor * copies^exponent, with the standard error of the exponent."""
+
+    exponent: float
+    error: float
+    prefactor: float
+
+
+def fit_exponent(copies: Any, values: Any, errors: Any) -> PowerLaw:
+    """Fit a power of N by weighted least squares in the logarithms.
+
+    Parameters
+    ----------
+    copies, values, errors : (point,)
+        N, a positive quantity, and its standard error.
+
+    Raises
+    ------
+    BadValue
+        With fewer than two points, or where one is not positive.
+    """
+    n, y, dy = (np.asarray(column, dtype=float) for column in (copies, values, errors))
+    if n.size < 2 or not n.size == y.size == dy.size:
+        raise BadValue(f"a fit needs at least two points of copies, values and errors, but has {n.size}, {y.size}, {dy.size}.")
+    if not (np.all(n > 0) and np.all(y > 0) and np.all(dy > 0)):
+        raise BadValue("copies, values and errors of a fit must be numbers > 0.")
+    weight = (y / dy) ** 2
+    x, z = np.log(n), np.log(y)
+    centre = np.average(x, weights=weight)
+    lever = np.sum(weight * (x - centre) ** 2)
+    exponent = float(np.sum(weight * (x - centre) * z) / lever)
+    prefactor = float(np.exp(np.average(z, weights=weight) - exponent * centre))
+    return PowerLaw(exponent, float(lever**-0.5), prefactor)
+
+
+def kets_of(dataset: xr.Dataset) -> np.ndarray | None:
+    """Give the kets of a result, complex128 (replica, time, beable), or None where it encodes none.
+
+    An ensemble encodes psi_a = sqrt(n_a/N) exp(-i phi_a) only while its phases are aligned.
+    """
+    if "state" in dataset:
+        return np.asarray(dataset["state"].values)
+    if "phase" not in dataset or "coherence" in dataset:
+        return None
+    factor = np.exp(-1j * np.nan_to_num(dataset["phase"].values))
+    return np.asarray(np.sqrt(dataset["frequency"].values) * factor)
+
+
+def _distances(result: xr.Dataset, reference: xr.Dataset) -> dict[str, np.ndarray]:
+    """Each distance, float64 (replica, time)."""
+    expected = reference["probability"].values
+    found = result["frequency"].values if "frequency" in result else result["probability"].values[None]
+    away = np.abs(found - expected)
+    series = {"max_deviation": away.max(axis=-1), "total_variation": 0.5 * away.sum(axis=-1)}
+    ours, theirs = kets_of(result), kets_of(reference)
+    if ours is not None and theirs is not None and theirs.shape[0] == 1:
+        series["infidelity"] = _infidelity(ours, theirs)
+    if "energy" in result:
+        energy = result["energy"].values
+        series["energy_drift"] = energy - energy[:, :1]
+    if "counts" in result:
+        series["extinct"] = (result["counts"].values == 0).sum(axis=-1).astype(float)
+    return series
+
+
+def _infidelity(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """1 - |<a|b>|^2 as the squared part of a perpendicular to b, which keeps its digits when it is tiny."""
+    overlap = np.einsum("rta,rta->rt", theirs.conj(), ours)
+    rest = ours - overlap[..., None] * theirs
+    return np.asarray(np.sum(np.abs(rest) ** 2, axis=-1))
+
+
+def _error(values: np.ndarray) -> np.ndarray:
+    """Give the standard error of the mean over replicas; NaN for one."""
+    if values.shape[0] < 2:
+        return np.full(values.shape[1:], np.nan)
+    return np.asarray(values.std(axis=0, ddof=1) / np.sqrt(values.shape[0]))
+
+
+def _predictions(law: xr.Dataset, copies: int) -> dict[str, Any]:
+    infidelity = law["infidelity_law"].values / copies + float(law.attrs.get("offset", 0.0))
+    about = {"units": "1", "long_name": f"mean infidelity that {copies} copies must give"}
+    data: dict[str, Any] = {"predicted_infidelity": ("time", infidelity, about)}
+    if "frequency_noise" in law:
+        about = {"units": "1", "long_name": f"standard deviation of n/N that {copies} copies must give"}
+        data["predicted_deviation"] = (("time", "beable"), np.sqrt(law["frequency_noise"].values / copies), about)
+    return data
+
+
+def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdict:
+    """Compare the infidelity, averaged over the save times, with the law."""
+    if infidelity is None:
+        return Verdict("unjudged", "no ket, no infidelity: the phases are not aligned", np.nan)
+    predicted = law["infidelity_law"].values
+    if not np.all(np.isfinite(predicted)):
+        return Verdict("unjudged", "the path meets a node, where the law of finite N diverges", np.nan)
+    expected = float(predicted.mean() / copies + law.attrs.get("offset", 0.0))
+    found = infidelity.mean(axis=1)
+    # the law knows its own spread; taken as if the save times rose and fell together, it is never too small
+    error = float(law["infidelity_spread"].values.mean()) / copies / np.sqrt(found.size)
+    if expected == 0.0 or error == 0.0:
+        return Verdict("unjudged", "the law foresees no copy event: nothing to judge", np.nan)
+    score = (float(found.mean()) - expected) / error
+    ratio = f"{found.mean() / expected:.3g}({error / expected:.1g})"
+    if abs(score) <= MOST_SCORE:
+        return Verdict("agrees", f"the infidelity is {ratio} times what finite N must give", score)
+    side = "more" if score > 0 else "less"
+    return Verdict("deviates", f"the infidelity is {ratio} times what finite N must give: {side} than it explains", score)
+
+
+def _same_axis(result: xr.Dataset, reference: xr.Dataset, name: str) -> None:
+    ours, theirs = result[name].values, reference[name].values
+    if ours.shape != theirs.shape or np.any(ours != theirs):
+        raise BadValue(
+            f"result and reference must have the same '{name}', but have {ours.size} and {theirs.size} values "
+            "or other ones; evolve the same experiment."
+        )
