@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from copydyn.abm.adapter import Agent
+from copydyn.kernels.per_copy import join
 from copydyn.kernels.roster import move
 from copydyn.kernels.variates import uniform
 from copydyn.refusal import BadValue
@@ -69,15 +70,15 @@ class Copy(Agent):
             return
         copier, copied = (other, self) if rate > 0.0 else (self, other)
         if self.model.counts_of(copier.beable) > self.model.theory.floor:
-            copier.take_over(copied)
+            self.model.happen(copier, copied)
 
     def take_over(self, other: Copy) -> None:
         """Take the whole state of ``other``: a_I <- a_J, phi_I <- phi_J (4)."""
-        roster = self.model.ensemble.roster
-        self.model.note_event(self, other)
-        move(self.row, other.beable, self.model.ensemble.counts, roster)
-        if not self.model.ensemble.aligned:
-            roster.phase[self.row] = roster.phase[other.row]
+        ensemble = self.model.ensemble
+        if ensemble.aligned:
+            move(self.row, other.beable, ensemble.counts, ensemble.roster)
+        else:
+            join(self.row, other.row, ensemble.counts, ensemble.factor, ensemble.roster)
 
     def _phase_after(self, elapsed: float) -> float:
         """Phase a little after the beginning of the step, with the turning rate that held there (40)."""

@@ -129,11 +129,20 @@ class CopyModel(OptionalRegistry):
         rank = below(self.ensemble.random_state, self.ensemble.counts[label])
         return self.copy(int(member(label, rank, self.ensemble.roster)))
 
-    def note_event(self, copier: Copy, copied: Copy) -> None:
-        """Write a copy event into the log, where one is kept."""
-        self._happened += 1
-        at = self._step_start + (self.meeting.elapsed if self.meeting else 0.0)
+    def happen(self, copier: Copy, copied: Copy) -> None:
+        """Let a copy event happen now, or at the end of the step if it ends the step."""
+        counts, work = self.ensemble.counts, self.work
+        loses, gains = copier.beable, copied.beable
+        if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
+            self._crossing = (copier, copied)
+        else:
+            assert self.meeting is not None
+            self._take_over(copier, copied, self._step_start + self.meeting.elapsed)
+
+    def _take_over(self, copier: Copy, copied: Copy, at: float) -> None:
         record(at, copier.row, copied.row, copier.beable, copied.beable, self._log)
+        copier.take_over(copied)
+        self._happened += 1
 
     def _look(self) -> None:
         """Go on to the next save time and keep what is seen there."""
@@ -152,19 +161,19 @@ class CopyModel(OptionalRegistry):
         counts, factor = ensemble.counts, ensemble.factor
         length, total = begin(counts, factor, couplings, end - start, self.theory.phase_step, work)
         elapsed = 0.0
-        while total > 0.0:
+        self._crossing = None
+        while total > 0.0 and self._crossing is None:
             elapsed += exponential(ensemble.random_state) / total
             if elapsed >= length:
                 break
             self.meeting = self._propose(elapsed)
             self.draw_member(self.meeting.label).step()
-            if (counts < work.lowest).any() or (counts > work.highest).any():
-                break
-        complete = elapsed >= length or total <= 0.0
-        finish(counts, factor, couplings, length if complete else elapsed, work, ensemble.roster)
         self.meeting = None
-        if complete:
+        if self._crossing is None:
+            finish(counts, factor, couplings, length, work, ensemble.roster)
             return (end if length >= end - start else start + length), self._happened
+        finish(counts, factor, couplings, elapsed, work, ensemble.roster)
+        self._take_over(*self._crossing, at=start + elapsed)
         return start + elapsed, self._happened
 
     def _propose(self, elapsed: float) -> Meeting:

@@ -40,6 +40,8 @@ def advance_copies(
         if not room_for(total * length, log):
             return LOG_FULL, now, events, proposals, steps
         elapsed = 0.0
+        crossing = False
+        copier, copied, loses, gains = -1, -1, -1, -1
         while total > 0.0:
             elapsed += exponential(random_state) / total
             if elapsed >= length:
@@ -62,20 +64,35 @@ def advance_copies(
                 copier, copied, loses, gains = first, second, a, b
             if counts[loses] <= floor:
                 continue
+            if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
+                crossing = True
+                break
             record(now + elapsed, copier, copied, loses, gains, log)
             move(copier, gains, counts, roster)
             roster.phase[copier] = roster.phase[copied]
             events += 1
-            if counts[loses] < work.lowest[loses] or counts[gains] > work.highest[gains]:
-                break
-        if elapsed >= length or total <= 0.0:
+        if crossing:
+            now += elapsed
+        else:
             elapsed = length
             now = end if length >= end - now else now + length
-        else:
-            now += elapsed
         finish_copies_step(counts, sums, couplings, elapsed, work, roster)
+        if crossing:  # up to its very end the step knew the old counts, and so must the flow of the phases
+            record(now, copier, copied, loses, gains, log)
+            join(copier, copied, counts, sums, roster)
+            events += 1
         steps += 1
     return REACHED, now, events, proposals, steps
+
+
+@njit(cache=True, nogil=True)
+def join(copier, copied, counts, sums, roster):  # type: ignore[no-untyped-def]
+    """Let ``copier`` take over the state of ``copied``, and keep Z_a true."""
+    old, new = roster.phase[copier], roster.phase[copied]
+    sums[roster.beable[copier]] -= complex(math.cos(old), -math.sin(old))
+    sums[roster.beable[copied]] += complex(math.cos(new), -math.sin(new))
+    move(copier, roster.beable[copied], counts, roster)
+    roster.phase[copier] = new
 
 
 @njit(cache=True, nogil=True)

@@ -70,6 +70,8 @@ def advance(
         if not room_for(total * length, log):
             return LOG_FULL, now, events, proposals, steps
         elapsed = 0.0
+        crossing = False
+        copier, copied, loses, gains = -1, -1, -1, -1
         while total > 0.0:
             elapsed += exponential(random_state) / total
             if elapsed >= length:
@@ -91,6 +93,9 @@ def advance(
                 copier, copied, loses, gains = first, second, a, b
             if counts[loses] <= floor:
                 continue
+            if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
+                crossing = True
+                break
             if identities:
                 record(now + elapsed, copier, copied, loses, gains, log)
                 move(copier, gains, counts, roster)
@@ -98,14 +103,20 @@ def advance(
                 counts[loses] -= 1
                 counts[gains] += 1
             events += 1
-            if counts[loses] < work.lowest[loses] or counts[gains] > work.highest[gains]:
-                break
-        if elapsed >= length or total <= 0.0:
+        if crossing:
+            now += elapsed
+        else:
             elapsed = length
             now = end if length >= end - now else now + length
-        else:
-            now += elapsed
         finish_step(counts, unit, couplings, elapsed, work)
+        if crossing:  # up to its very end the step knew the old counts, and so must the flow of the phases
+            if identities:
+                record(now, copier, copied, loses, gains, log)
+                move(copier, gains, counts, roster)
+            else:
+                counts[loses] -= 1
+                counts[gains] += 1
+            events += 1
         steps += 1
     return REACHED, now, events, proposals, steps
 
