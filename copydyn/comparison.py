@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from copydyn import result as results
+from copydyn.inputs import as_reals
 from copydyn.refusal import BadValue
 
 MOST_SCORE = 4.0
@@ -108,14 +109,18 @@ def fit_exponent(copies: Any, values: Any, errors: Any) -> PowerLaw:
 
     Raises
     ------
-    BadValue
-        With fewer than two points, or where one is not positive.
+    BadType, BadValue
+        With fewer than two points, where one is not positive, or if all have the same number of copies.
     """
-    n, y, dy = (np.asarray(column, dtype=float) for column in (copies, values, errors))
+    n, y, dy = as_reals(copies, "copies"), as_reals(values, "values"), as_reals(errors, "errors")
     if n.size < 2 or not n.size == y.size == dy.size:
-        raise BadValue(f"a fit needs at least two points of copies, values and errors, but has {n.size}, {y.size}, {dy.size}.")
+        raise BadValue(
+            f"a fit needs at least two points of copies, values and errors, but has {n.size}, {y.size}, {dy.size}."
+        )
     if not (np.all(n > 0) and np.all(y > 0) and np.all(dy > 0)):
         raise BadValue("copies, values and errors of a fit must be numbers > 0.")
+    if np.all(n == n[0]):
+        raise BadValue(f"a fit needs different numbers of copies, but all are {n[0]:g}.")
     weight = (y / dy) ** 2
     x, z = np.log(n), np.log(y)
     centre = np.average(x, weights=weight)
@@ -197,7 +202,9 @@ def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdi
     if abs(score) <= MOST_SCORE:
         return Verdict("agrees", f"the infidelity is {ratio} times what finite N must give", score)
     side = "more" if score > 0 else "less"
-    return Verdict("deviates", f"the infidelity is {ratio} times what finite N must give: {side} than it explains", score)
+    return Verdict(
+        "deviates", f"the infidelity is {ratio} times what finite N must give: {side} than it explains", score
+    )
 
 
 def _same_axis(result: xr.Dataset, reference: xr.Dataset, name: str) -> None:

@@ -52,7 +52,7 @@ class Ensemble:
 
     @property
     def ket(self) -> np.ndarray:
-        """psi_a = sqrt(n_a/N) exp(-i phi_a) (34), complex128 (beable,); with unaligned phases phi_a = arg of their sum."""
+        """psi_a = sqrt(n_a/N) exp(-i phi_a) (34), complex128 (beable,); unaligned, phi_a is that of the sum."""
         return np.sqrt(self.frequencies) * _direction(self.factor)
 
     @property
@@ -158,7 +158,7 @@ def _uniforms(random_state: np.ndarray, size: int) -> np.ndarray:
 
 
 def _direction(amplitudes: np.ndarray) -> np.ndarray:
-    """a / |a|, and one where a = 0."""
+    """Give a / |a|, and one where a = 0."""
     lengths = np.abs(amplitudes)
     present = lengths > 0.0
     return np.where(present, amplitudes / np.where(present, lengths, 1.0), 1.0 + 0.0j)

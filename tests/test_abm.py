@@ -17,7 +17,14 @@ TLIST = np.linspace(0, 3, 7)
 @pytest.mark.parametrize("compiled", [True, False], ids=["kernels", "agents step"])
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"rule": "printed"}, {"floor": 100}, {"spectators": 20}, {"phase_spread": 0.5}, {"phase_spread": 2.0, "floor": 30}],
+    [
+        {},
+        {"rule": "printed"},
+        {"floor": 100},
+        {"spectators": 20},
+        {"phase_spread": 0.5},
+        {"phase_spread": 2.0, "floor": 30},
+    ],
     ids=str,
 )
 def test_model_gives_the_events_of_the_agents_engine(settings, compiled):

@@ -27,7 +27,9 @@ def assert_consistent(roster, counts):
         assert len(set(rows)) == count
         assert np.all(roster.beable[rows] == label)
         assert roster.position[rows].tolist() == list(range(count))
-    in_use = {int(page) for label, n in enumerate(counts) for page in roster.directory[label, : -(-n // 2 ** roster.bits[0])]}
+    in_use = {
+        int(page) for label, n in enumerate(counts) for page in roster.directory[label, : -(-n // 2 ** roster.bits[0])]
+    }
     unused = {int(page) for page in roster.free[: roster.level[0]]}
     assert not in_use & unused
     assert len(in_use) + len(unused) == roster.free.size

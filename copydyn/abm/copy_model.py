@@ -86,6 +86,7 @@ class CopyModel(OptionalRegistry):
         self.theory = CopyDynamics(copies, engine="agents", **theory).resolved(self.experiment.system.size)
         self.rule_sign = RULES[self.theory.rule]
         self.meeting: Meeting | None = None
+        self._crossing: list[tuple[Copy, Copy]] = []  # the event that ends a step, until it happens
         advance = None if compiled else self._advance_by_agents
         self._path = self.theory.iterate(self.experiment, self.ensemble_seed, replica, advance=advance)
         self._look()
@@ -134,7 +135,7 @@ class CopyModel(OptionalRegistry):
         counts, work = self.ensemble.counts, self.work
         loses, gains = copier.beable, copied.beable
         if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
-            self._crossing = (copier, copied)
+            self._crossing.append((copier, copied))
         else:
             assert self.meeting is not None
             self._take_over(copier, copied, self._step_start + self.meeting.elapsed)
@@ -161,19 +162,18 @@ class CopyModel(OptionalRegistry):
         counts, factor = ensemble.counts, ensemble.factor
         length, total = begin(counts, factor, couplings, end - start, self.theory.phase_step, work)
         elapsed = 0.0
-        self._crossing = None
-        while total > 0.0 and self._crossing is None:
+        while total > 0.0 and not self._crossing:
             elapsed += exponential(ensemble.random_state) / total
             if elapsed >= length:
                 break
             self.meeting = self._propose(elapsed)
             self.draw_member(self.meeting.label).step()
         self.meeting = None
-        if self._crossing is None:
+        if not self._crossing:
             finish(counts, factor, couplings, length, work, ensemble.roster)
             return (end if length >= end - start else start + length), self._happened
         finish(counts, factor, couplings, elapsed, work, ensemble.roster)
-        self._take_over(*self._crossing, at=start + elapsed)
+        self._take_over(*self._crossing.pop(), at=start + elapsed)
         return start + elapsed, self._happened
 
     def _propose(self, elapsed: float) -> Meeting:

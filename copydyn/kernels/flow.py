@@ -69,7 +69,7 @@ def workspace(labels: int, edges: int) -> Workspace:
 
 
 @njit(cache=True, nogil=True)
-def turning_rates(counts, unit, couplings, work, turning):  # type: ignore[no-untyped-def]
+def turning_rates(counts, unit, couplings, work, turning):
     """Write d phi_a/dt of (33) into ``turning``; ``work.field`` and ``work.strength`` are its ingredients."""
     omega, edge_a, edge_b, h = couplings
     field, strength = work.field, work.strength
@@ -92,7 +92,7 @@ def turning_rates(counts, unit, couplings, work, turning):  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True)
-def begin_step(counts, unit, couplings, longest, phase_step, work):  # type: ignore[no-untyped-def]
+def begin_step(counts, unit, couplings, longest, phase_step, work):
     """Fill ``work`` for a step of at most ``longest``; return (length, total bound on the rate of copy events).
 
     No amplitude changes by more than about ``phase_step`` of itself within the step, however small its count: near
@@ -134,7 +134,7 @@ def begin_step(counts, unit, couplings, longest, phase_step, work):  # type: ign
 
 
 @njit(cache=True, nogil=True)
-def _fastest_rate(counts, couplings, work):  # type: ignore[no-untyped-def]
+def _fastest_rate(counts, couplings, work):
     """Largest relative rate of change in the ensemble, 1/time: of an amplitude, or of a phase difference."""
     _, edge_a, edge_b, _ = couplings
     fastest = 0.0
@@ -152,13 +152,13 @@ def _fastest_rate(counts, couplings, work):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _slack(count, traffic):  # type: ignore[no-untyped-def]
+def _slack(count, traffic):
     """How far a count may move before its step ends: what is expected and four deviations, but never a quarter."""
     return min(int(traffic + 4.0 * math.sqrt(traffic)), count // 4)
 
 
 @njit(cache=True, nogil=True)
-def sine_after(sine, cosine, angle):  # type: ignore[no-untyped-def]
+def sine_after(sine, cosine, angle):
     """2R sin(theta + angle) from 2R sin(theta) and 2R cos(theta); the series errs by 2e-9 at an angle of 0.2."""
     square = angle * angle
     sin_angle = angle * (1.0 - square * (1.0 / 6.0) * (1.0 - square * (1.0 / 20.0)))
@@ -167,7 +167,7 @@ def sine_after(sine, cosine, angle):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def finish_step(counts, unit, couplings, elapsed, work):  # type: ignore[no-untyped-def]
+def finish_step(counts, unit, couplings, elapsed, work):
     """Turn the phase factors by the mean of the turning rates at both ends of the step (second order)."""
     for label in range(counts.size):
         unit[label] = _turned(unit[label], work.turning[label] * elapsed)
@@ -177,8 +177,8 @@ def finish_step(counts, unit, couplings, elapsed, work):  # type: ignore[no-unty
 
 
 @njit(cache=True, nogil=True)
-def _turned(unit, angle):  # type: ignore[no-untyped-def]
-    """unit exp(-i angle), brought back to modulus one to rounding."""
+def _turned(unit, angle):
+    """Turn by exp(-i angle), brought back to modulus one to rounding."""
     turned = unit * complex(math.cos(angle), -math.sin(angle))
     square = turned.real * turned.real + turned.imag * turned.imag
     return turned * (1.5 - 0.5 * square)

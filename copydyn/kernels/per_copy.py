@@ -22,7 +22,7 @@ from copydyn.kernels.variates import below, draw_alias, exponential, fill_alias,
 @njit(cache=True, nogil=True)
 def advance_copies(
     counts, sums, couplings, start, end, phase_step, floor, mode, budget, random_state, work, roster, log
-):  # type: ignore[no-untyped-def]
+):
     """Evolve one ensemble of unaligned copies in place; parameters and result as in `per_label.advance`.
 
     ``sums`` : complex128 (beable,) holds Z_a on entry and on return.
@@ -86,7 +86,7 @@ def advance_copies(
 
 
 @njit(cache=True, nogil=True)
-def join(copier, copied, counts, sums, roster):  # type: ignore[no-untyped-def]
+def join(copier, copied, counts, sums, roster):
     """Let ``copier`` take over the state of ``copied``, and keep Z_a true."""
     old, new = roster.phase[copier], roster.phase[copied]
     sums[roster.beable[copier]] -= complex(math.cos(old), -math.sin(old))
@@ -96,7 +96,7 @@ def join(copier, copied, counts, sums, roster):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def sum_phases(sums, roster):  # type: ignore[no-untyped-def]
+def sum_phases(sums, roster):
     """Z_a = sum over the copies J of label a of exp(-i phi_J)."""
     sums[:] = 0.0
     for copy in range(roster.beable.size):
@@ -105,7 +105,7 @@ def sum_phases(sums, roster):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def label_fields(counts, sums, couplings, work, field):  # type: ignore[no-untyped-def]
+def label_fields(counts, sums, couplings, work, field):
     """Write G_b into ``field``, and into ``work.strength`` the square that G_b would have without interference."""
     field[:] = 0.0
     work.strength[:] = 0.0
@@ -121,7 +121,7 @@ def label_fields(counts, sums, couplings, work, field):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
-def begin_copies_step(counts, sums, couplings, longest, phase_step, work):  # type: ignore[no-untyped-def]
+def begin_copies_step(counts, sums, couplings, longest, phase_step, work):
     """As `flow.begin_step`, with bounds that hold whatever the phases are."""
     omega, edge_a, edge_b, h = couplings
     label_fields(counts, sums, couplings, work, work.field)
@@ -153,18 +153,18 @@ def begin_copies_step(counts, sums, couplings, longest, phase_step, work):  # ty
 
 
 @njit(cache=True, nogil=True)
-def _turning(angle, label, omega, field):  # type: ignore[no-untyped-def]
+def _turning(angle, label, omega, field):
     return omega[label] + math.cos(angle) * field[label].real - math.sin(angle) * field[label].imag
 
 
 @njit(cache=True, nogil=True)
-def _phase_after(copy, elapsed, omega, field, roster):  # type: ignore[no-untyped-def]
+def _phase_after(copy, elapsed, omega, field, roster):
     angle = roster.phase[copy]
     return angle + elapsed * _turning(angle, roster.beable[copy], omega, field)
 
 
 @njit(cache=True, nogil=True)
-def finish_copies_step(counts, sums, couplings, elapsed, work, roster):  # type: ignore[no-untyped-def]
+def finish_copies_step(counts, sums, couplings, elapsed, work, roster):
     """Advance every phase by the mean of its turning rates at both ends; leave Z_a of the new phases in ``sums``."""
     omega = couplings.omega
     sums[:] = 0.0

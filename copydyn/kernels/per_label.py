@@ -21,9 +21,7 @@ REACHED, PAUSED, LOG_FULL, STALLED = range(4)
 
 
 @njit(cache=True, nogil=True)
-def advance(
-    counts, unit, couplings, start, end, phase_step, floor, mode, budget, random_state, work, roster, log
-):  # type: ignore[no-untyped-def]
+def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget, random_state, work, roster, log):
     """Evolve one ensemble in place from ``start`` towards ``end``.
 
     Copy events are drawn one by one by thinning: on edge (a, b) a move of one copy is proposed at the step's bound
@@ -122,7 +120,7 @@ def advance(
 
 
 @njit(cache=True, nogil=True)
-def room_for(expected, log):  # type: ignore[no-untyped-def]
+def room_for(expected, log):
     """Tell whether ``log`` holds a step of ``expected`` proposals: ten deviations more are never seen."""
     if log.time.size == 0:
         return True
@@ -130,7 +128,7 @@ def room_for(expected, log):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def record(time, copier, copied, lost, gained, log):  # type: ignore[no-untyped-def]
+def record(time, copier, copied, lost, gained, log):
     """Write one copy event, where a log is kept."""
     if log.time.size > 0:
         entry = log.used[0]

@@ -60,7 +60,8 @@ def roster_of(counts: np.ndarray, *, with_phases: bool) -> Roster:
 
 def event_log(capacity: int) -> EventLog:
     """Allocate a log of ``capacity`` events."""
-    return EventLog(np.zeros(capacity), *(np.zeros(capacity, np.int32) for _ in range(4)), np.zeros(1, np.int64))
+    copier, copied, lost, gained = np.zeros((4, capacity), np.int32)
+    return EventLog(np.zeros(capacity), copier, copied, lost, gained, np.zeros(1, np.int64))
 
 
 def _allocate(copies: int, labels: int) -> Roster:
@@ -82,7 +83,7 @@ def _allocate(copies: int, labels: int) -> Roster:
 
 
 @njit(cache=True, nogil=True)
-def enlist(counts, roster):  # type: ignore[no-untyped-def]
+def enlist(counts, roster):
     """Fill the member lists from the rows; on return ``counts`` holds the length of each list."""
     counts[:] = 0
     for copy in range(roster.beable.size):
@@ -90,13 +91,13 @@ def enlist(counts, roster):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def member(label, rank, roster):  # type: ignore[no-untyped-def]
+def member(label, rank, roster):
     """Tell which copy stands at ``rank`` in the list of ``label``."""
     return roster.pool[_slot(label, rank, roster)]
 
 
 @njit(cache=True, nogil=True)
-def move(copy, label, counts, roster):  # type: ignore[no-untyped-def]
+def move(copy, label, counts, roster):
     """Take ``copy`` from the list it is in, fill the gap with the last of that list, and append it to ``label``."""
     leaves = roster.beable[copy]
     rank, last = roster.position[copy], counts[leaves] - 1
@@ -113,7 +114,7 @@ def move(copy, label, counts, roster):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _append(copy, label, counts, roster):  # type: ignore[no-untyped-def]
+def _append(copy, label, counts, roster):
     rank = counts[label]
     bits = roster.bits[0]
     if rank & ((1 << bits) - 1) == 0:
@@ -125,6 +126,6 @@ def _append(copy, label, counts, roster):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _slot(label, rank, roster):  # type: ignore[no-untyped-def]
+def _slot(label, rank, roster):
     bits = roster.bits[0]
     return (int(roster.directory[label, rank >> bits]) << bits) + (rank & ((1 << bits) - 1))

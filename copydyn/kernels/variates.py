@@ -31,7 +31,7 @@ _EDGE, _HEIGHT = _ziggurat()
 
 
 @njit(cache=True, nogil=True)
-def next_word(state):  # type: ignore[no-untyped-def]
+def next_word(state):
     """Draw 64 random bits: one step of xoshiro256++."""
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
     total = s0 + s3
@@ -48,20 +48,20 @@ def next_word(state):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def uniform(state):  # type: ignore[no-untyped-def]
+def uniform(state):
     """Draw from [0, 1) in steps of 2^-53."""
     return (next_word(state) >> uint64(11)) * _TO_UNIT
 
 
 @njit(cache=True, nogil=True)
-def fill_uniform(state, out):  # type: ignore[no-untyped-def]
+def fill_uniform(state, out):
     """Fill ``out`` with draws from [0, 1)."""
     for place in range(out.size):
         out[place] = uniform(state)
 
 
 @njit(cache=True, nogil=True)
-def exponential(state):  # type: ignore[no-untyped-def]
+def exponential(state):
     """Draw from exp(-x), x >= 0, by the ziggurat; the tail starts afresh because the law has no memory."""
     offset = 0.0
     while True:
@@ -77,13 +77,13 @@ def exponential(state):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def below(state, bound):  # type: ignore[no-untyped-def]
+def below(state, bound):
     """Draw an integer from 0..bound-1, bound < 2^53, with bias below bound/2^53."""
     return int(uniform(state) * bound)
 
 
 @njit(cache=True, nogil=True)
-def fill_alias(weight, size, threshold, other, stack):  # type: ignore[no-untyped-def]
+def fill_alias(weight, size, threshold, other, stack):
     """Make Walker's alias table of ``weight[:size]`` (Vose's construction, O(size)); return the sum of the weights.
 
     ``stack`` is scratch of the same length: small cells fill it from the left, large ones from the right.
@@ -122,7 +122,7 @@ def fill_alias(weight, size, threshold, other, stack):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
-def draw_alias(state, size, threshold, other):  # type: ignore[no-untyped-def]
+def draw_alias(state, size, threshold, other):
     """Draw a cell with probability proportional to its weight, O(1)."""
     place = uniform(state) * size
     cell = int(place)
@@ -132,7 +132,7 @@ def draw_alias(state, size, threshold, other):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def binomial(state, trials, chance):  # type: ignore[no-untyped-def]
+def binomial(state, trials, chance):
     """Draw the number of successes in ``trials`` trials (int64) of probability ``chance`` in [0, 1].
 
     Below a mean of ten by inversion along the waiting times between successes; above by transformed rejection
@@ -148,7 +148,7 @@ def binomial(state, trials, chance):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _binomial_by_waiting(state, trials, chance):  # type: ignore[no-untyped-def]
+def _binomial_by_waiting(state, trials, chance):
     rate = -math.log1p(-chance)
     successes = 0
     passed = 0.0
@@ -160,7 +160,7 @@ def _binomial_by_waiting(state, trials, chance):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _binomial_by_rejection(state, trials, chance):  # type: ignore[no-untyped-def]
+def _binomial_by_rejection(state, trials, chance):
     spread = math.sqrt(trials * chance * (1.0 - chance))
     b = 1.15 + 2.53 * spread
     a = -0.0873 + 0.0248 * b + 0.01 * chance
@@ -195,7 +195,7 @@ def _binomial_by_rejection(state, trials, chance):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def _stirling_tail(k):  # type: ignore[no-untyped-def]
+def _stirling_tail(k):
     """log(k!) minus Stirling's main terms in k + 1."""
     if k < 10.0:
         return math.lgamma(k + 1.0) - (0.5 * math.log(2.0 * math.pi) + (k + 0.5) * math.log(k + 1.0) - (k + 1.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -25,7 +25,7 @@ from copydyn.inputs import as_copies, as_ket, as_real, as_whole
 from copydyn.kernels import per_copy, per_label
 from copydyn.kernels.flow import Couplings, Workspace, workspace
 from copydyn.kernels.roster import EventLog, event_log, roster_of
-from copydyn.observables import energies, expectations
+from copydyn.recording import Record, Snapshot, collect
 from copydyn.refusal import BadType, BadValue
 from copydyn.streams import as_seed, stream
 
@@ -42,15 +42,6 @@ PROPOSALS_A_CALL = 2_000_000
 """How often a kernel comes up for air: a few times a second, for the progress bar and for Ctrl-C."""
 
 LOG_A_CALL = 1_000_000
-
-
-class Snapshot(NamedTuple):
-    """The ensemble at a save time; it goes on changing, so take what you need before the next one."""
-
-    time_index: int
-    ensemble: Ensemble
-    events: int
-    log: EventLog
 
 
 Advance: TypeAlias = Callable[[Ensemble, Couplings, float, float, Workspace, EventLog], tuple[float, int]]
@@ -127,7 +118,9 @@ class CopyDynamics:
         _choose(self.rule, "rule", tuple(RULES))
         _choose(self.preparation, "preparation", PREPARATIONS)
         if self.engine == "exact" and self._needs_rows:
-            raise BadValue("engine 'exact' knows counts, not copies: record_events, follow and phase_spread need 'agents'.")
+            raise BadValue(
+                "engine 'exact' knows counts, not copies: record_events, follow and phase_spread need 'agents'."
+            )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -226,7 +219,7 @@ class CopyDynamics:
     def advance(
         self, ensemble: Ensemble, couplings: Couplings, start: float, end: float, work: Workspace, log: EventLog
     ) -> tuple[float, int]:
-        """Let the kernel run for a while from ``start`` towards ``end``; return the time reached and the copy events."""
+        """Let the kernel run from ``start`` towards ``end`` for a while; return the time reached and the events."""
         kernel = per_label.advance if ensemble.aligned else per_copy.advance_copies
         status, now, events, _, _ = kernel(
             ensemble.counts,
@@ -268,15 +261,17 @@ class CopyDynamics:
         replicas = as_whole(replicas, "replicas", least=1)
         seed = as_seed(seed)
         settled = self.resolved(experiment.system.size)
-        if any(row >= settled.copies + experiment.system.size * max(self.spectators, self.floor) for row in self.follow):
+        if any(
+            row >= settled.copies + experiment.system.size * max(self.spectators, self.floor) for row in self.follow
+        ):
             raise BadValue("follow must name rows that exist.")
-        records = []
+        records: list[Record] = []
         with _bar(progress, replicas * float(experiment.tlist[-1] - experiment.tlist[0])) as bar:
             for replica in range(replicas):
-                records.append(_Record(settled, experiment, replica))
+                records.append(Record(experiment, replica, self.follow, self.record_events))
                 for snapshot in settled.iterate(experiment, seed, replica, bar=bar):
                     records[-1].take(snapshot)
-        variables = _collect(records, experiment)
+        variables = collect(records, experiment)
         return result.new(experiment, variables, settled.attrs(experiment, seed, replicas))
 
     def what_is_simulated(self) -> CopyDynamics:
@@ -296,66 +291,6 @@ class CopyDynamics:
             "replica_spread": result.FINITE_N,
             "aligned": int(self.phase_spread == 0.0),
         }
-
-
-class _Record:
-    """What one replica leaves behind: arrays over the save times."""
-
-    def __init__(self, theory: CopyDynamics, experiment: Experiment, replica: int) -> None:
-        shape = (experiment.tlist.size, experiment.system.size)
-        self.theory, self.experiment, self.replica = theory, experiment, replica
-        self.counts = np.zeros(shape, np.int64)
-        self.phase = np.zeros(shape)
-        self.coherence = np.zeros(shape)
-        self.kets = np.zeros(shape, np.complex128)
-        self.events = np.zeros(shape[0], np.int64)
-        self.tagged_beable = np.zeros((shape[0], len(theory.follow)), np.int32)
-        self.tagged_phase = np.zeros((shape[0], len(theory.follow)))
-        self.log: list[tuple[np.ndarray, ...]] = []
-
-    def take(self, snapshot: Snapshot) -> None:
-        at, ensemble = snapshot.time_index, snapshot.ensemble
-        self.counts[at] = ensemble.counts
-        self.phase[at] = ensemble.phases
-        self.coherence[at] = ensemble.coherence
-        self.kets[at] = ensemble.ket
-        self.events[at] = snapshot.events
-        if self.theory.follow:
-            rows = np.array(self.theory.follow)
-            self.tagged_beable[at] = ensemble.roster.beable[rows]
-            self.tagged_phase[at] = ensemble.copy_phases[rows]
-        if self.theory.record_events:
-            self.log.append(tuple(column[: snapshot.log.used[0]].copy() for column in snapshot.log[:5]))
-
-
-def _collect(records: list[_Record], experiment: Experiment) -> dict[str, Any]:
-    counts = np.stack([record.counts for record in records])
-    frequency = counts / counts.sum(axis=-1, keepdims=True)
-    variables: dict[str, Any] = {
-        "probability": frequency.mean(axis=0),
-        "frequency": frequency,
-        "counts": counts,
-        "phase": np.stack([record.phase for record in records]),
-        "events": np.stack([record.events for record in records]),
-        "status": np.array(["ok"] * len(records)),
-    }
-    theory = records[0].theory
-    if theory.phase_spread:
-        variables["coherence"] = np.stack([record.coherence for record in records])
-    else:
-        kets = np.stack([record.kets for record in records])
-        variables["energy"] = energies(kets, experiment)
-        if experiment.e_ops:
-            variables["expect"] = expectations(experiment.e_ops, kets)
-    if theory.follow:
-        variables["tagged_beable"] = np.stack([record.tagged_beable for record in records])
-        variables["tagged_phase"] = np.stack([record.tagged_phase for record in records])
-    if theory.record_events:
-        lengths = [sum(part[0].size for part in record.log) for record in records]
-        variables["event_replica"] = np.repeat(np.array([record.replica for record in records]), lengths)
-        for place, name in enumerate(("time", "copier", "copied", "from", "to")):
-            variables[f"event_{name}"] = np.concatenate([part[place] for record in records for part in record.log])
-    return variables
 
 
 def _first_hamiltonian(experiment: Experiment) -> Any:

@@ -1,0 +1,141 @@
+"""Systems whose Schrödinger path is known without solving for it: every theory and engine is asked about them.
+
+A new system adds its case here. The answers share no code with copydyn or with the reference solver: closed forms
+written out, and scipy's matrix exponential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import expm
+
+from copydyn import Experiment, Preparation, Schedule, System
+from copydyn.systems import gue, lattice, ring, three_level, two_level
+
+NEAR_A_NODE = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """A question and its answer.
+
+    ``ket`` complex128 (beable,) holds at ``tlist[0]``; ``path(t)`` is psi(t), complex128 (beable,), at any t between
+    the first and the last of ``tlist``; no |psi_a|^2 falls below ``least`` on the way.
+    """
+
+    name: str
+    system: System
+    ket: np.ndarray
+    tlist: np.ndarray
+    path: Callable[[float], np.ndarray]
+    least: float
+
+    @property
+    def experiment(self) -> Experiment:
+        return Experiment(self.system, Preparation(self.ket), Schedule(self.tlist))
+
+    @property
+    def away_from_nodes(self) -> bool:
+        """Whether the laws of finite N hold for the path without a word about nodes."""
+        return self.least > NEAR_A_NODE
+
+    def kets(self, times=None) -> np.ndarray:
+        """psi, complex128 (time, beable)."""
+        return np.array([self.path(float(time)) for time in (self.tlist if times is None else times)])
+
+    def probabilities(self, times=None) -> np.ndarray:
+        """|psi|^2, float64 (time, beable)."""
+        return np.abs(self.kets(times)) ** 2
+
+
+def turned(ket, detuning, coupling, span, hbar=1.0):
+    """exp(-i H t/hbar) psi of H = (D/2) sigma_z + g |0><1| + h.c., whose square is (D/2)^2 + |g|^2."""
+    energy = np.hypot(0.5 * detuning, abs(coupling))
+    angle = energy * span / hbar
+    image = np.array(
+        [0.5 * detuning * ket[0] + coupling * ket[1], np.conj(coupling) * ket[0] - 0.5 * detuning * ket[1]]
+    )
+    return np.cos(angle) * ket - 1j * np.sin(angle) / energy * image
+
+
+def detuned() -> Exact:
+    d, g, hbar = 0.6, 0.4 + 0.3j, 0.5
+    ket = np.array([0.8, 0.6 * np.exp(-0.4j)])
+    system = two_level(d, g, hbar=hbar)
+    return Exact("detuned", system, ket, np.linspace(0, 4, 17), lambda t: turned(ket, d, g, t, hbar), 0.08)
+
+
+def resonant() -> Exact:
+    """psi_0 = cos(0.3 + t/2) passes through zero at t = 2.54."""
+    ket = np.array([np.cos(0.3), -1j * np.sin(0.3)])
+    return Exact(
+        "resonant",
+        two_level(0.0, 0.5),
+        ket,
+        np.linspace(0, 4, 9),
+        lambda t: np.array([np.cos(0.3 + 0.5 * t), -1j * np.sin(0.3 + 0.5 * t)]),
+        0.0,
+    )
+
+
+def triangle() -> Exact:
+    """Three levels with a flux through the triangle, which no choice of phases removes."""
+    h = np.array(
+        [[0.0, 0.5 + 0.2j, 0.4 - 0.3j], [0.5 - 0.2j, 0.4, 0.3 + 0.4j], [0.4 + 0.3j, 0.3 - 0.4j, -0.3]],
+    )
+    ket = np.sqrt([0.5, 0.2, 0.3]) * np.exp([0.0, 1.1j, -0.7j])
+    return Exact("triangle", three_level(), ket, np.linspace(0, 3, 7), lambda t: expm(-1j * t * h) @ ket, 0.04)
+
+
+def flux() -> Exact:
+    """Three plane waves on a ring, k = 2 pi l / P with the energies -2 J cos(k + Phi/P)."""
+    size, hopping, phi = 8, 0.7, 1.3
+    momenta = 2 * np.pi * np.array([0, 1, 3]) / size
+    weights = np.array([1.0, 0.3j, 0.2])
+    energies = -2 * hopping * np.cos(momenta + phi / size)
+    waves = np.exp(1j * np.outer(np.arange(size), momenta)) / np.sqrt(size * np.sum(np.abs(weights) ** 2))
+
+    def path(t):
+        return waves @ (weights * np.exp(-1j * energies * t))
+
+    return Exact("flux", ring(size, hopping, phi), path(0.0), np.linspace(0, 5, 11), path, 0.027)
+
+
+def chain() -> Exact:
+    """A packet between two walls: standing waves sin(pi j (a + 1)/(P + 1)) with hbar^2/(m d^2) (1 - cos(pi j/(P + 1)))."""
+    size, spacing, mass, hbar = 12, 0.5, 2.0, 0.7
+    j = np.arange(1, size + 1)
+    waves = np.sqrt(2 / (size + 1)) * np.sin(np.pi * np.outer(j, j) / (size + 1))
+    energies = hbar**2 / (mass * spacing**2) * (1 - np.cos(np.pi * j / (size + 1)))
+    ket = np.exp(-0.25 * ((j - 5.0) / 1.5) ** 2 + 0.8j * j)
+    ket /= np.linalg.norm(ket)
+    system = lattice(size, spacing, mass, hbar=hbar)
+    times = np.linspace(0, 6, 7)
+    return Exact("chain", system, ket, times, lambda t: waves @ (np.exp(-1j * energies * t / hbar) * (waves @ ket)), 0.0)
+
+
+def random_matrix() -> Exact:
+    system = gue(5, width=1.5, seed=4, hbar=2.0)
+    ket = np.exp(1j * np.array([0.0, 2.0, 1.0, 5.0, 4.0])) / np.sqrt(5)
+    h = np.asarray(system.hamiltonian)
+    return Exact("gue", system, ket, np.linspace(0, 3, 7), lambda t: expm(-0.5j * t * h) @ ket, 0.05)
+
+
+def train() -> Exact:
+    """Two pulses; the experiment starts inside the first, and one save time is the edge between them."""
+    (d1, g1), (d2, g2), edge = (0.0, 0.6), (1.0, 0.5j), 1.5
+    pulses = [(edge, two_level(d1, g1).hamiltonian), (2.5, two_level(d2, g2).hamiltonian)]
+    ket = np.sqrt([0.7, 0.3]) * np.array([1.0, np.exp(2.6j)])
+    times = np.array([0.25, 1.0, 1.5, 2.0, 3.25, 4.0])
+
+    def path(t):
+        first = turned(ket, d1, g1, min(t, edge) - times[0])
+        return turned(first, d2, g2, max(t - edge, 0.0))
+
+    return Exact("train", System(pulses, name="two pulses"), ket, times, path, 0.15)
+
+
+EXACT = tuple(make() for make in (detuned, resonant, triangle, flux, chain, random_matrix, train))
