@@ -198,7 +198,7 @@ def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdi
     if expected == 0.0 or error == 0.0:
         return Verdict("unjudged", "the law foresees no copy event: nothing to judge", np.nan)
     score = (float(found.mean()) - expected) / error
-    ratio = f"{found.mean() / expected:.3g}({error / expected:.1g})"
+    ratio = f"{found.mean() / expected:.3f} ± {error / expected:.3f}"
     if abs(score) <= MOST_SCORE:
         return Verdict("agrees", f"the infidelity is {ratio} times what finite N must give", score)
     side = "more" if score > 0 else "less"
