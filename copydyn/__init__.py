@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from copydyn.version import __version__
 
 if TYPE_CHECKING:
     from copydyn import theories
@@ -37,6 +37,7 @@ __all__ = [
     "Preparation",
     "Schedule",
     "System",
+    "__version__",
     "compare",
     "copysolve",
     "fit_exponent",

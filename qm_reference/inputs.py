@@ -23,7 +23,7 @@ HERMITIAN_TOLERANCE = 1e-10
 STATE_TOLERANCE = 1e-8
 """Largest departure of a norm or a trace from one, or of a probability below zero, that counts as rounding."""
 
-SMALLEST_TOLERANCE = 1e-14
+SMALLEST_TOLERANCE = 1e-13
 """Below this, double precision cannot keep the promise whatever the method."""
 
 SLACK = 1e-12
@@ -53,20 +53,22 @@ def as_pulses(H: Any) -> tuple[Pulse, ...]:
 
 def as_hermitian(matrix: Any, name: str) -> Matrix:
     """Give ``matrix`` as its Hermitian part, complex128 (P, P), dense or CSR as it came."""
-    half = 0.5 * _as_square(matrix, name)
-    entries = half if isinstance(half, np.ndarray) else half.data
+    square = _as_square(matrix, name)
+    adjoint = square.conj().T if isinstance(square, np.ndarray) else square.conj().T.tocsr()
     with np.errstate(over="ignore"):
-        largest = float(np.max(np.abs(entries), initial=0.0))
-        skew = moduli(half - half.conj().T)
-    worst = int(skew.argmax())
-    row, column = divmod(worst, half.shape[0])
-    if skew[row, column] > HERMITIAN_TOLERANCE * largest:
+        skew = moduli(square - adjoint)
+        largest = float(moduli(square).max())
+    excess = float(skew.max())
+    if excess == 0.0:
+        return square
+    if excess > HERMITIAN_TOLERANCE * largest:
+        row, column = divmod(int(skew.argmax()), square.shape[0])
         raise ValueError(
             f"{name} must be Hermitian to {HERMITIAN_TOLERANCE:g} of its largest entry, but entry [{row}, {column}] "
-            f"differs from the conjugate of [{column}, {row}] by {2.0 * float(skew[row, column]):.3g}; "
+            f"differs from the conjugate of [{column}, {row}] by {excess:.3g}; "
             "pass its Hermitian part if that is what you mean."
         )
-    whole = half + half.conj().T
+    whole = 0.5 * square + 0.5 * adjoint
     return whole if isinstance(whole, np.ndarray) else _as_csr(whole)
 
 
@@ -174,11 +176,11 @@ def as_tolerance(tol: Any) -> float:
 
 
 def require_precision(action: float, tol: float, meaning: str, remedy: str) -> None:
-    """Refuse an ``action`` (|H| t/hbar) so large that rounding alone, about 2^-52 of it, exceeds ``tol``."""
+    """Refuse an ``action`` (|H| t/hbar) so large that rounding, about 2^-52 of it, exceeds its half of ``tol``."""
     rounding = action * 2.0**-52
-    if not rounding <= tol:
+    if not rounding <= 0.5 * tol:
         raise ValueError(
-            f"tol must exceed the rounding error of about 2^-52 {meaning} = {rounding:.2g}, but is {tol:g}; "
+            f"tol must be at least twice the rounding error of about 2^-52 {meaning} = {rounding:.2g}, but is {tol:g}; "
             f"loosen tol, shorten tlist, or {remedy}."
         )
 
@@ -195,7 +197,7 @@ def _is_matrix(value: Any) -> bool:
 
 
 def _as_square(matrix: Any, name: str) -> Matrix:
-    """Give ``matrix`` as a finite complex128 (P, P) matrix of its own, dense or CSR as it came."""
+    """Give ``matrix`` as a finite complex128 (P, P) matrix, dense or CSR as it came."""
     if hasattr(matrix, "full") and hasattr(matrix, "data_as"):  # a qutip.Qobj
         is_dense = matrix.dtype.__name__ == "Dense"
         matrix = matrix.full() if is_dense else matrix.to("CSR").data_as("csr_matrix")

@@ -32,7 +32,7 @@ def sesolve(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, tol: float = 1e
     hbar : float
         In units of energy x time.
     tol : float
-        Bound on the 2-norm of the error of each saved ket.
+        Bound on the 2-norm of the error of each saved ket; at least 2^-51 |H| t/hbar, of which rounding takes half.
 
     Returns
     -------
@@ -50,8 +50,8 @@ def sesolve(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, tol: float = 1e
     -----
     The cheaper of two methods is taken for each pulse, by the operations that they cost:
 
-    - Diagonalisation, psi(t) = U exp(-i E t/hbar) U^+ psi0, all times in one matrix product. Always chosen where H is
-      small, dense or sparse, and where the span is long.
+    - Diagonalisation, psi(t) = U exp(-i E t/hbar) U^+ psi0, all times in one matrix product; as a rule for up to 64
+      levels, dense or sparse, for dense matrices, and over long spans.
     - The Chebyshev series of exp(-i H t/hbar), one recursion for all save times. Gershgorin's discs enclose the
       spectrum and Kapteyn's inequality bounds the tail, so that the truncation error is below tol/2 by proof; the
       other half is left to rounding. Beyond the result it takes `series.BLOCK_BYTES` of memory, and as much as the
@@ -97,7 +97,26 @@ class _Eigenbasis:
 
     def __call__(self, state: np.ndarray, spans: np.ndarray, out: np.ndarray) -> None:
         amplitudes = self.modes.conj().T @ state
-        np.matmul(np.exp(-1j * spans[:, None] * self.frequencies) * amplitudes, self.modes.T, out=out)
+        np.matmul(_turns(self.frequencies, spans) * amplitudes, self.modes.T, out=out)
+
+
+def _turns(frequencies: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """exp(-i w t), complex128 (span, frequency); by doubling where the spans are even, z^(n + k) = z^n z^k.
+
+    Doubling is several times as fast as the exponentials, which would otherwise take as long as the matrix product.
+    """
+    count, step = spans.size, spans[-1] / spans.size
+    if np.any(np.abs(spans - step * np.arange(1, count + 1)) > 2.0**-52 * spans[-1]):
+        direct: np.ndarray = np.exp(-1j * spans[:, None] * frequencies)
+        return direct
+    turns = np.empty((count, frequencies.size), dtype=np.complex128)
+    turns[0] = np.exp(-1j * step * frequencies)
+    filled = 1
+    while filled < count:
+        further = turns[filled : 2 * filled]
+        np.multiply(turns[: len(further)], turns[filled - 1], out=further)
+        filled *= 2
+    return turns
 
 
 class _Chebyshev:

@@ -93,11 +93,11 @@ def test_plane_wave_on_a_ring_with_flux_turns_at_its_own_energy():
 
 
 @pytest.mark.usefixtures("method")
-def test_pulses_with_save_times_inside_and_on_their_edges(rng):
+def test_pulses_with_save_times_inside_on_and_off_their_edges(rng):
     size, durations = 6, (0.5, 1.25, 0.25, 3.0)
     matrices = [3.0 * random_hermitian(rng, size) for _ in durations]
     psi0 = random_ket(rng, size)
-    times = np.array([0.0, 0.2, 0.5, 0.6, 1.75, 1.9, 2.0, 4.0, 5.0])
+    times = np.array([0.0, 0.2, 0.5, 0.6, 1.75, 1.9, 4.0, 5.0])  # one edge, at 2, is not saved
 
     def exact(time):
         ket, start = psi0, 0.0
@@ -283,8 +283,8 @@ def test_a_constant_energy_is_a_phase(rng):
 @pytest.mark.usefixtures("method")
 def test_one_level_and_no_hamiltonian():
     assert_allclose(sesolve([[2.0]], [1.0], [0.0, 1.0])[1], [np.exp(-2j)], atol=1e-15)
-    psi0 = np.eye(1500)[3]
-    assert_allclose(sesolve(sparse.csr_array((1500, 1500)), psi0, [0.0, 5.0])[1], psi0, atol=1e-15)
+    psi0 = np.eye(300)[3]
+    assert_allclose(sesolve(sparse.csr_array((300, 300)), psi0, [0.0, 5.0])[1], psi0, atol=1e-15)
     assert_allclose(sesolve(FLIP, PLUS, [4.0]), [PLUS])
 
 
