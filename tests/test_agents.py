@@ -181,3 +181,34 @@ def test_tagged_copies_carry_the_phase_of_their_label():
     for at in range(TLIST.size):
         labels = result.tagged_beable.values[0, at]
         assert np.allclose(result.tagged_phase.values[0, at], result.phase.values[0, at][labels])
+
+
+def test_one_copy_is_a_bell_vink_process():
+    """Statement 8: where a copy goes from its label is the Markov chain with the rates of Bell and Vink.
+
+    Probabilities of (label at 0, label at t) by the chain's forward equation along Schrödinger's path, against the rows
+    of 200 000 copies. Allowed are five deviations of the rows' own noise, and 3/sqrt(N) for that of the ensemble.
+    """
+    h = np.array([[0.0, 0.5 + 0.2j, 0.4 - 0.3j], [0.5 - 0.2j, 0.4, 0.3 + 0.4j], [0.4 + 0.3j, 0.3 - 0.4j, -0.3]])
+    psi = np.array([0.6, 0.6 * np.exp(3.9j), np.sqrt(0.28) * np.exp(1.2j)])
+    tlist = [0.0, 1.0, 2.5]
+    values, vectors = np.linalg.eigh(h)
+
+    def forward(t, flat):
+        now = vectors @ (np.exp(-1j * values * t) * (vectors.conj().T @ psi))
+        current = 2 * np.imag(np.conj(now)[:, None] * h * now[None, :])  # from b to a: [a, b]
+        rates = np.maximum(current, 0.0) / np.abs(now)[None, :] ** 2
+        generator = rates - np.diag(rates.sum(axis=0))
+        return (generator @ flat.reshape(3, 3)).ravel()
+
+    expected = solve_ivp(forward, (0, 2.5), np.eye(3).ravel(), t_eval=tlist, rtol=1e-8, atol=1e-10).y
+    found = run(200_000, tlist=tlist, h=h, psi=psi, follow=range(200_000)).tagged_beable.values[0]
+    for at in (1, 2):
+        chain = expected[:, at].reshape(3, 3)
+        for start in range(3):
+            rows = found[at, found[0] == start]
+            share = np.bincount(rows, minlength=3) / rows.size
+            error = np.sqrt(chain[:, start] * (1 - chain[:, start]) / rows.size)
+            bound = 5 * error + 3 / np.sqrt(200_000)
+            assert np.all(np.abs(share - chain[:, start]) < bound), (share, chain[:, start])
+        assert np.ptp(chain, axis=1).max() > 0.1  # a copy remembers where it was: no mixing to |psi|^2
