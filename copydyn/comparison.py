@@ -69,6 +69,9 @@ def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = 
     data["frequency_deviation"] = (("time", "beable"), bias, about)
     verdict = Verdict("unjudged", "there is no law to judge by", np.nan)
     if law is not None:
+        if "copies" not in result.attrs:
+            raise BadValue("a law of finite N judges an ensemble, but the result has no copies; compare without law.")
+        _same_axis(result, law, "time", what="result and law")
         data |= _predictions(law, int(result.attrs["copies"]))
         verdict = _judge(series.get("infidelity"), law, int(result.attrs["copies"]))
         about = {"units": "standard errors", "long_name": "time-averaged infidelity above the law"}
@@ -191,6 +194,8 @@ def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdi
     predicted = law["infidelity_law"].values
     if not np.all(np.isfinite(predicted)):
         return Verdict("unjudged", "the path meets a node, where the law of finite N diverges", np.nan)
+    if "infidelity_spread" not in law:
+        return Verdict("unjudged", "the law does not know its spread for so many labels", np.nan)
     expected = float(predicted.mean() / copies + law.attrs.get("offset", 0.0))
     found = infidelity.mean(axis=1)
     # the law knows its own spread; taken as if the save times rose and fell together, it is never too small
@@ -207,10 +212,10 @@ def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdi
     )
 
 
-def _same_axis(result: xr.Dataset, reference: xr.Dataset, name: str) -> None:
+def _same_axis(result: xr.Dataset, reference: xr.Dataset, name: str, what: str = "result and reference") -> None:
     ours, theirs = result[name].values, reference[name].values
     if ours.shape != theirs.shape or np.any(ours != theirs):
         raise BadValue(
-            f"result and reference must have the same '{name}', but have {ours.size} and {theirs.size} values "
+            f"{what} must have the same '{name}', but have {ours.size} and {theirs.size} values "
             "or other ones; evolve the same experiment."
         )

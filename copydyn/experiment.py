@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -56,6 +56,8 @@ class System:
     def __post_init__(self) -> None:
         pulses = _as_pulses(self.hamiltonian)
         size = pulses[0].hamiltonian.shape[0]
+        if not isinstance(self.labels, Iterable):
+            raise BadType(f"labels must be a sequence of names, but is {self.labels!r}.")
         labels = tuple(str(label) for label in self.labels) or tuple(str(a) for a in range(size))
         if len(labels) != size:
             raise BadValue(f"labels must name each of the {size} values of the beable, but has {len(labels)} names.")
@@ -173,7 +175,7 @@ class Experiment:
     @property
     def e_ops(self) -> dict[str, Matrix]:
         """Operators by name."""
-        return dict(self.schedule.e_ops or {})  # type: ignore[arg-type]  # made a mapping in Schedule.__post_init__
+        return dict(self.schedule.e_ops or {})
 
     @classmethod
     def of(

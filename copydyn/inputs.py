@@ -22,6 +22,9 @@ NORM_TOLERANCE = 1e-8
 MOST_COPIES = 2**62
 """Counts are int64; above this the sum of two of them could overflow."""
 
+MOST_LABELS = 2**31 - 1
+"""A label is named by an int32."""
+
 
 def as_hermitian(matrix: Any, name: str = "H") -> Matrix:
     """Give ``matrix`` as a Hermitian complex128 array (P, P), dense or CSR as it came.
@@ -44,7 +47,8 @@ def as_hermitian(matrix: Any, name: str = "H") -> Matrix:
     if not np.all(np.isfinite(values)):
         raise BadValue(f"{name} must be finite, but {_first_bad_entry(square)}; check how the matrix was made.")
     largest = float(np.max(np.abs(values), initial=0.0))
-    skew = abs(square - square.conj().T)
+    with np.errstate(over="ignore"):
+        skew = abs(square - square.conj().T)
     excess = float(skew.max()) if square.shape[0] else 0.0
     if excess > HERMITIAN_TOLERANCE * largest:
         a, b = divmod(int(skew.argmax()), square.shape[0])
@@ -52,7 +56,7 @@ def as_hermitian(matrix: Any, name: str = "H") -> Matrix:
             f"{name} must be Hermitian to {HERMITIAN_TOLERANCE:g} of its largest entry, but {name}[{a}, {b}] and the "
             f"conjugate of {name}[{b}, {a}] differ by {excess:.3g}; use ({name} + {name}^+)/2 if that is what you mean."
         )
-    hermitian = 0.5 * (square + square.conj().T)
+    hermitian = 0.5 * square + 0.5 * square.conj().T
     if isinstance(hermitian, np.ndarray):
         hermitian.setflags(write=False)
         return hermitian
@@ -105,17 +109,11 @@ def as_ket(ket: Any, size: int, *, normalise: bool = False, name: str = "psi0") 
 
 def as_times(tlist: Any, name: str = "tlist") -> np.ndarray:
     """Give ``tlist`` as float64 (time,): finite, not negative, strictly increasing, at least one."""
-    raw = _as_complex(tlist, name)
-    if np.any(raw.imag != 0.0):
-        raise BadValue(f"{name} must be real, but has complex entries; give times as real numbers.")
-    times = np.array(raw.real, dtype=np.float64)
+    times = as_reals(tlist, name)
     if times.ndim != 1:
         raise BadValue(f"{name} must be a list of times, but has shape {times.shape}; give a one-dimensional array.")
     if times.size == 0:
         raise BadValue(f"{name} must hold at least one time, but is empty.")
-    if not np.all(np.isfinite(times)):
-        bad = int(np.flatnonzero(~np.isfinite(times))[0])
-        raise BadValue(f"{name} must be finite, but {name}[{bad}] is {times[bad]}.")
     if times[0] < 0.0:
         raise BadValue(f"{name} must not be negative, but {name}[0] is {times[0]:g}; let the experiment start at 0.")
     steps = np.diff(times)
@@ -130,27 +128,37 @@ def as_times(tlist: Any, name: str = "tlist") -> np.ndarray:
     return times
 
 
+def as_reals(values: Any, name: str) -> np.ndarray:
+    """Give ``values`` as a float64 array of the same shape, all finite."""
+    raw = _as_complex(values, name)
+    if not np.all(np.isfinite(raw)):
+        bad = np.argwhere(~np.isfinite(raw))[0].tolist()
+        raise BadValue(f"{name} must be finite, but {name}{bad or ''} is {raw[tuple(bad)].real}.")
+    if np.any(raw.imag != 0.0):
+        raise BadValue(f"{name} must be real, but has complex entries; give real numbers.")
+    return np.array(raw.real)
+
+
 def as_copies(copies: Any, name: str = "copies") -> int:
     """Give ``copies`` as an int in 1..2^62; a float counts when its value is an integer (1e5)."""
-    whole = as_whole(copies, name, least=1)
-    if whole > MOST_COPIES:
-        raise BadValue(f"{name} must be at most 2^62 = {MOST_COPIES}, but is {copies}; fewer copies fit into int64.")
-    return whole
+    return as_whole(copies, name, least=1, most=MOST_COPIES)
 
 
-def as_whole(value: Any, name: str, *, least: int = 0) -> int:
-    """Give ``value`` as an int >= ``least``; a float counts when its value is an integer (1e5)."""
+def as_whole(value: Any, name: str, *, least: int = 0, most: int | None = None) -> int:
+    """Give ``value`` as an int from ``least`` to ``most``; a float counts when its value is an integer (1e5)."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
         raise BadType(f"{name} must be a whole number, but is {value!r} ({type(value).__name__}).")
     if not isinstance(value, numbers.Integral):
-        value = float(value)
+        value = _as_float(value)
         if not math.isfinite(value):
             raise BadValue(f"{name} must be a finite whole number, but is {value}.")
         if value != math.floor(value):
             raise BadValue(f"{name} must be a whole number, but is {value:g}; round it.")
     whole = int(value)
     if whole < least:
-        raise BadValue(f"{name} must be >= {least}, but is {whole}.")
+        raise BadValue(f"{name} must be >= {least}, but is {value}.")
+    if most is not None and whole > most:
+        raise BadValue(f"{name} must be at most {most}, but is {value}.")
     return whole
 
 
@@ -158,7 +166,7 @@ def as_real(value: Any, name: str, *, positive: bool = False) -> float:
     """Give ``value`` as a finite float, positive where asked."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
         raise BadType(f"{name} must be a real number, but is {value!r} ({type(value).__name__}).")
-    real = float(value)
+    real = _as_float(value)
     if not math.isfinite(real):
         raise BadValue(f"{name} must be finite, but is {real}.")
     if positive and real <= 0.0:
@@ -166,14 +174,25 @@ def as_real(value: Any, name: str, *, positive: bool = False) -> float:
     return real
 
 
+def _as_float(value: Any) -> float:
+    """Give a real number as a float, infinite where it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def _as_complex(data: Any, name: str) -> np.ndarray:
+    """Give what holds numbers, and no bools or strings, as a new complex128 array."""
+    kind = type(data).__name__
     try:
         array = np.asarray(data)
-        if array.dtype == bool or array.dtype.kind not in "iufc":
-            raise TypeError(f"entries of type {array.dtype}")
+    except (TypeError, ValueError):
+        raise BadType(f"{name} must be an array of numbers, but is a {kind} whose rows differ in length.") from None
+    if array.dtype.kind not in "iufc":
+        raise BadType(f"{name} must be an array of numbers, but is {kind} with entries of type {array.dtype}.")
+    with np.errstate(over="ignore"):  # a long double may become infinite
         return np.array(array, dtype=np.complex128)
-    except (TypeError, ValueError) as cause:
-        raise BadType(f"{name} must be an array of numbers, but is {type(data).__name__} ({cause}).") from None
 
 
 def _as_square(matrix: Any, name: str) -> Matrix:

@@ -24,7 +24,7 @@ def expectations(operators: Mapping[str, Matrix], kets: np.ndarray) -> np.ndarra
 
 
 def energies(kets: np.ndarray, experiment: Experiment) -> np.ndarray:
-    """<H>, float64 (replica, time), with the Hamiltonian that holds from each save time on; hbar h(rho, phi) of (55)."""
+    """<H>, float64 (replica, time), with the Hamiltonian that holds from each save time on: h(rho, phi) of (55)."""
     system = experiment.system
     if len(system.pulses) == 1:
         return expectation(system.pulses[0].hamiltonian, kets)

@@ -16,7 +16,7 @@ from copydyn.refusal import BadValue
 
 def ket(system: System, amplitudes: Sequence[complex], normalise: bool = False) -> Preparation:
     """Start from the given amplitudes (beable,)."""
-    return Preparation(np.asarray(amplitudes, dtype=complex), normalise=normalise)
+    return Preparation(amplitudes, normalise=normalise)
 
 
 def random(system: System, seed: int = 0, evenness: float = 1.0) -> Preparation:
@@ -25,7 +25,10 @@ def random(system: System, seed: int = 0, evenness: float = 1.0) -> Preparation:
     Haar-random kets come close to nodes; these stay away from them at the start.
     """
     words = np.random.Generator(np.random.PCG64(as_whole(seed, "seed")))
-    weights = 1.0 + 2.0 * as_real(evenness, "evenness") * words.random(system.size)
+    spread = as_real(evenness, "evenness")
+    if spread < 0.0:
+        raise BadValue(f"evenness must be >= 0, but is {spread:g}.")
+    weights = 1.0 + 2.0 * spread * words.random(system.size)
     phases = 2.0 * np.pi * words.random(system.size)
     return Preparation(np.sqrt(weights) * np.exp(-1j * phases), normalise=True)
 
@@ -40,7 +43,8 @@ def plane_wave(system: System, momentum: int = 1, ripple: float = 0.0, crests: i
 def packet(system: System, centre: float, width: float, momentum: float = 0.0) -> Preparation:
     """psi_a ~ exp(-(a - centre)^2 / (4 width^2) + i momentum a): a Gaussian packet; all three in sites."""
     here = np.arange(system.size) - as_real(centre, "centre")
-    bell = np.exp(-0.25 * (here / as_real(width, "width", positive=True)) ** 2)
+    with np.errstate(over="ignore"):  # a packet narrower than its site
+        bell = np.exp(-0.25 * (here / as_real(width, "width", positive=True)) ** 2)
     return Preparation(bell * np.exp(1j * as_real(momentum, "momentum") * np.arange(system.size)), normalise=True)
 
 

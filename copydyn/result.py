@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import xarray as xr
 
 from copydyn.experiment import Experiment
 from copydyn.refusal import BadType, BadValue
+from copydyn.version import __version__
 
 FINITE_N = "finite N: each replica is one whole ensemble"
 MONTE_CARLO = "Monte Carlo: each replica is one trajectory"
@@ -50,8 +52,6 @@ _ABOUT: dict[str, tuple[tuple[str, ...], str, str]] = {
 
 def new(experiment: Experiment, variables: Mapping[str, Any], attrs: Mapping[str, Any]) -> xr.Dataset:
     """Assemble a result: the schema knows dimensions, units and names of the ``variables``."""
-    from copydyn import __version__
-
     system = experiment.system
     coordinates: dict[str, Any] = {
         "time": ("time", experiment.tlist, {"units": system.time_unit, "long_name": "time"}),
@@ -89,9 +89,10 @@ def check(result: xr.Dataset) -> None:
     """
     if not isinstance(result, xr.Dataset):
         raise BadType(f"a result must be an xarray.Dataset, but is {type(result).__name__}.")
-    for name in ("time", "beable"):
-        if name not in result.coords:
-            raise BadValue(f"a result must have the coordinate '{name}'; this Dataset has {sorted(map(str, result.coords))}.")
+    for axis in ("time", "beable"):
+        if axis not in result.coords:
+            names = ", ".join(sorted(map(str, result.coords))) or "none"
+            raise BadValue(f"a result must have the coordinate '{axis}', but the Dataset has {names}.")
     if "probability" not in result or result["probability"].dims != ("time", "beable"):
         raise BadValue("a result must have 'probability' with dimensions (time, beable).")
     for name, variable in result.data_vars.items():
@@ -100,7 +101,7 @@ def check(result: xr.Dataset) -> None:
     probability = result["probability"].values
     if not np.all(probability >= -SUM_TOLERANCE):  # NaN fails this as well
         raise BadValue("the probabilities of a result must be numbers >= 0.")
-    worst = float(np.max(np.abs(probability.sum(axis=1) - 1.0)))
+    worst = float(np.max(np.abs(probability.sum(axis=1) - 1.0), initial=0.0))
     if worst > SUM_TOLERANCE:
         raise BadValue(f"the probabilities of a result must sum to one, but miss it by {worst:.3g}.")
     if "counts" in result:
@@ -122,17 +123,39 @@ def write(result: xr.Dataset, path: Path) -> None:
 
 
 def read(path: Path) -> xr.Dataset:
-    """Read what `write` has written."""
+    """Read what `write` has written.
+
+    Raises
+    ------
+    BadValue
+        If there is no such file, or it cannot be read, or holds no result.
+    """
+    if not Path(path).is_file():
+        raise BadValue(f"{path}: there is no such file.")
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as stored:
+        _require_sound(path)
+        # a system whose unit of time is the second must not come back as dates
+        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as stored:
             plain = stored.load()
-    except FileNotFoundError:
-        raise BadValue(f"{path}: there is no such file.") from None
-    except (OSError, ValueError, KeyError) as cause:
-        raise BadValue(f"{path}: is not a netCDF file that can be read ({cause}); run the scenario again.") from None
+    except Exception as cause:  # a damaged file can make the libraries below raise anything
+        why = str(cause).split("\n")[0]
+        raise BadValue(f"{path}: is not a netCDF file that can be read ({why}); run the scenario again.") from None
     for name in [name for name, variable in plain.data_vars.items() if "part" in variable.dims]:
         variable = plain[name]
         whole = variable.isel(part=0).values + 1j * variable.isel(part=1).values
         plain[name] = (variable.dims[:-1], whole, variable.attrs)
     check(plain)
     return plain
+
+
+def _require_sound(path: Path) -> None:
+    """Raise what h5py raises where a file is damaged: the layers above it would leave a traceback on stderr as well."""
+
+    def touch(_: str, item: h5py.Group | h5py.Dataset) -> None:
+        list(item.attrs.items())
+        if isinstance(item, h5py.Dataset):
+            [len(scales) for scales in item.dims]
+
+    with h5py.File(path, "r") as stored:
+        touch("/", stored)
+        stored.visititems(touch)

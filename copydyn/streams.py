@@ -18,8 +18,8 @@ from copydyn.inputs import as_whole
 
 
 def as_seed(seed: int | None) -> int:
-    """Give the user's seed, or a fresh one of 63 bits that is worth writing down."""
-    return secrets.randbits(63) if seed is None else as_whole(seed, "seed")
+    """Give the user's seed, or a fresh one of 63 bits that is worth writing down: a file keeps it as an int64."""
+    return secrets.randbits(63) if seed is None else as_whole(seed, "seed", most=2**63 - 1)
 
 
 def stream(experiment: Experiment, theory: Any, seed: int, replica: int) -> np.ndarray:

@@ -105,16 +105,18 @@ def flux() -> Exact:
 
 
 def chain() -> Exact:
-    """A packet between two walls: standing waves sin(pi j (a + 1)/(P + 1)) with hbar^2/(m d^2) (1 - cos(pi j/(P + 1)))."""
+    """A packet between two walls: standing waves sin(k (a + 1)), k = pi j/(P + 1), E = hbar^2/(m d^2) (1 - cos k)."""
     size, spacing, mass, hbar = 12, 0.5, 2.0, 0.7
     j = np.arange(1, size + 1)
     waves = np.sqrt(2 / (size + 1)) * np.sin(np.pi * np.outer(j, j) / (size + 1))
     energies = hbar**2 / (mass * spacing**2) * (1 - np.cos(np.pi * j / (size + 1)))
     ket = np.exp(-0.25 * ((j - 5.0) / 1.5) ** 2 + 0.8j * j)
     ket /= np.linalg.norm(ket)
-    system = lattice(size, spacing, mass, hbar=hbar)
-    times = np.linspace(0, 6, 7)
-    return Exact("chain", system, ket, times, lambda t: waves @ (np.exp(-1j * energies * t / hbar) * (waves @ ket)), 0.0)
+
+    def path(t):
+        return waves @ (np.exp(-1j * energies * t / hbar) * (waves @ ket))
+
+    return Exact("chain", lattice(size, spacing, mass, hbar=hbar), ket, np.linspace(0, 6, 7), path, 0.0)
 
 
 def random_matrix() -> Exact:

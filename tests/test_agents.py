@@ -211,4 +211,4 @@ def test_one_copy_is_a_bell_vink_process():
             error = np.sqrt(chain[:, start] * (1 - chain[:, start]) / rows.size)
             bound = 5 * error + 3 / np.sqrt(200_000)
             assert np.all(np.abs(share - chain[:, start]) < bound), (share, chain[:, start])
-        assert np.ptp(chain, axis=1).max() > 0.1  # a copy remembers where it was: no mixing to |psi|^2
+        assert at > 1 or np.ptp(chain, axis=1).max() > 0.2  # a copy remembers where it was: no mixing to |psi|^2

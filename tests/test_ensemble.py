@@ -148,7 +148,7 @@ def test_couplings_hold_the_whole_hamiltonian(hbar):
 
 
 def test_the_ensemble_encodes_its_ket():
-    """psi = sqrt(n/N) exp(-i phi) (34), mind the minus; phases in [0, 2 pi), NaN where nobody carries one."""
+    """(34): psi = sqrt(n/N) exp(-i phi), mind the minus; phases in [0, 2 pi), NaN where nobody carries one."""
     phases = np.array([0.0, 1.0, 5.0, 2.0])
     ensemble = Ensemble(np.array([4, 9, 3, 0]), np.exp(-1j * phases), random_state(0))
     assert ensemble.copies == 16
@@ -214,7 +214,7 @@ def test_spectators_fill_every_label_and_keep_old_phases():
 
 @pytest.mark.parametrize("seed", range(10))
 def test_an_empty_label_gets_the_phase_in_which_it_grows(seed):
-    """n_a' = 2 Im(conj(psi_a) (H psi)_a)/hbar N is largest over all phases of psi_a at that of -i H psi, and so is > 0."""
+    """n_a' = 2 Im(conj(psi_a) (H psi)_a)N/hbar is largest, over all phases of psi_a, at that of -i H psi."""
     h = np.array(gue(4, seed=seed).hamiltonian)
     ket = random_ket(4, seed)
     ket[2] = 0.0
@@ -227,7 +227,7 @@ def test_an_empty_label_gets_the_phase_in_which_it_grows(seed):
 
 
 def test_an_empty_label_with_spectators_takes_off():
-    """The same by the kernel: from 10 copies to N sin^2 within noise, where the opposite phase would shrink at first."""
+    """The same by the kernel: from 10 copies to N sin^2, where the opposite phase would shrink at first."""
     experiment = Experiment.of([[0, 0.5j], [-0.5j, 0]], [1.0, 0.0], [0.0, 0.05, 0.2])
     for engine in ("exact", "agents"):
         counts = CopyDynamics(10**5, engine, spectators=10).evolve(experiment, seed=3)["counts"].values[0, :, 1]
@@ -248,7 +248,7 @@ def test_floors_are_filled_at_the_start_and_never_broken():
 
 
 def test_phases_turn_the_way_of_33():
-    """d phi_a/dt = omega_a + sum_b sqrt(n_b/n_a) R_ab cos(phi_a - phi_b + delta_ab), term by term."""
+    """(33): d phi_a/dt = omega_a + sum_b sqrt(n_b/n_a) R_ab cos(phi_a - phi_b + delta_ab), term by term."""
     h = np.array(gue(4, seed=2).hamiltonian)
     counts, phases = np.array([40, 10, 25, 1]), np.array([0.3, 2.0, 4.0, 5.5])
     couplings = couplings_of(h, 1.0)

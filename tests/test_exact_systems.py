@@ -37,7 +37,7 @@ def noise(case: Exact) -> float:
 
 
 def deviation(case: Exact, theory: CopyDynamics) -> float:
-    """max |n_a/N - |psi_a|^2| over labels and save times."""
+    """Largest |n_a/N - |psi_a|^2| over labels and save times."""
     result = theory.evolve(case.experiment, seed=20120)
     return float(np.abs(result["frequency"].values[0] - case.probabilities()).max())
 

@@ -136,7 +136,7 @@ BAD_THEORIES = [
     ({"engine": "warp"}, ValueError, "engine must be one of auto, exact, agents.*, but is 'warp'"),
     ({"engine": None}, ValueError, "engine must be one of"),
     ({"rule": "bohm"}, ValueError, "rule must be one of smolin, printed.*, but is 'bohm'"),
-    ({"preparation": "guess"}, ValueError, "preparation must be one of largest_remainder, multinomial.*, but is 'guess'"),
+    ({"preparation": "guess"}, ValueError, "preparation must be one of largest_remainder, .*'guess'"),
     ({"spectators": -1}, ValueError, "spectators must be >= 0, but is -1"),
     ({"spectators": 0.5}, ValueError, "spectators must be a whole number, but is 0.5"),
     ({"spectators": 2**62}, ValueError, r"at most 2\^62 together"),
@@ -187,7 +187,7 @@ def solve(h=H, psi0=KET, tlist=TIMES, **options):
 @pytest.mark.parametrize(("h", "kind", "names"), BAD_HAMILTONIANS + BAD_TRAINS)
 def test_bad_hamiltonians_are_refused(refuses, h, kind, names):
     refuses(lambda: System(h), kind, names)
-    assert refuses(lambda: solve(h), kind, names)
+    refuses(lambda: solve(h), kind, names)
 
 
 @pytest.mark.parametrize(("ket", "kind", "names"), BAD_KETS)
@@ -309,8 +309,8 @@ def test_what_was_handed_in_is_neither_changed_nor_watched():
     h, ket, times = H.copy(), KET.copy(), np.array(TIMES)
     experiment = Experiment.of(h, ket, times)
     h[:], ket[:], times[:] = 0.0, 0.0, 9.0
-    for kept, given in ((experiment.system.hamiltonian, H), (experiment.ket, KET), (experiment.tlist, TIMES)):
-        assert np.allclose(kept, given, rtol=0, atol=1e-15)
+    for kept, original in ((experiment.system.hamiltonian, H), (experiment.ket, KET), (experiment.tlist, TIMES)):
+        assert np.allclose(kept, original, rtol=0, atol=1e-15)
     for array in (experiment.system.hamiltonian, experiment.ket, experiment.tlist):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1

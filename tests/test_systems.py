@@ -170,7 +170,7 @@ def test_a_ket_is_taken_as_it_is(refuses):
     assert np.allclose(ket_of(preparations.ket(two_level(), [0.6, 0.8j]), two_level()), [0.6, 0.8j])
     assert np.allclose(ket_of(preparations.ket(two_level(), [3, 4j], normalise=True), two_level()), [0.6, 0.8j])
     refuses(lambda: ket_of(preparations.ket(two_level(), [3, 4]), two_level()), ValueError, "psi0 must be normalised")
-    refuses(lambda: ket_of(preparations.ket(two_level(), "up"), two_level()), TypeError, "psi0 must be an array of numb")
+    refuses(lambda: ket_of(preparations.ket(two_level(), "up"), two_level()), TypeError, "psi0 must be an array")
 
 
 @pytest.mark.parametrize("evenness", [0.0, 1.0, 3.0])
@@ -184,7 +184,7 @@ def test_random_kets_are_even_and_seeded(evenness):
 
 
 def test_plane_waves_move_with_their_momentum():
-    """psi shifted by one site is psi times exp(i k), k = 2 pi momentum/P; a ripple modulates the density alone."""
+    """A shift by one site multiplies psi by exp(i k), k = 2 pi momentum/P; a ripple modulates the density alone."""
     for momentum in (3, -2, 0):
         psi = ket_of(preparations.plane_wave(RING, momentum), RING)
         assert np.allclose(np.roll(psi, -1), psi * np.exp(2j * np.pi * momentum / 12))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from copydyn.experiment import System
@@ -33,10 +36,8 @@ def three_level(
 
     The phase of g_01 g_12 g_02* is the flux through the triangle, which no choice of phases of the labels removes.
     """
-    if len(energies) != 3 or len(couplings) != 3:
-        raise BadValue("energies and couplings must be three each: E_0, E_1, E_2 and g_01, g_02, g_12.")
-    h = np.diag([as_real(energy, "energies") for energy in energies]).astype(complex)
-    for (a, b), value in zip(((0, 1), (0, 2), (1, 2)), couplings, strict=True):
+    h = np.diag([as_real(energy, "energies") for energy in _three(energies, "energies")]).astype(complex)
+    for (a, b), value in zip(((0, 1), (0, 2), (1, 2)), _three(couplings, "couplings"), strict=True):
         g = as_complex(value, "couplings")
         h[a, b], h[b, a] = g, g.conjugate()
     return System(h, labels=("0", "1", "2"), meaning="level", hbar=hbar, name="three-level")
@@ -46,8 +47,14 @@ def as_complex(value: complex, name: str) -> complex:
     """Give ``value`` as a finite complex number."""
     try:
         number = complex(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadType(f"{name} must be a complex number, but is {value!r}.") from None
     if not np.isfinite(number):
         raise BadValue(f"{name} must be finite, but is {number}.")
     return number
+
+
+def _three(values: Any, name: str) -> Any:
+    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str) or len(values) != 3:
+        raise BadValue(f"{name} must be three: E_0, E_1, E_2 and g_01, g_02, g_12; but {name} is {values!r}.")
+    return values

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import System
-from copydyn.inputs import as_real, as_whole
+from copydyn.inputs import MOST_LABELS, as_real, as_reals, as_whole
 from copydyn.refusal import BadValue
 
 
@@ -25,7 +25,7 @@ def ring(sites: int = 16, hopping: float = 1.0, flux: float = 0.0, hbar: float =
         Phi, the phase collected on one way around. Plane waves exp(i k a), k = 2 pi l / P, have the energies
         -2 J cos(k + Phi / P).
     """
-    size = as_whole(sites, "sites", least=3)
+    size = as_whole(sites, "sites", least=3, most=MOST_LABELS)
     hop = -as_real(hopping, "hopping") * np.exp(1j * as_real(flux, "flux") / size)
     here = np.arange(size)
     forward = sparse.coo_array((np.full(size, hop), (here, (here + 1) % size)), shape=(size, size))
@@ -40,7 +40,7 @@ def lattice(
     periodic: bool = False,
     hbar: float = 1.0,
 ) -> System:
-    """H = p^2/2m + V on sites x_a = (a - (P-1)/2) d: H_aa = V_a + hbar^2/(m d^2), H_ab = -hbar^2/(2 m d^2) for neighbours.
+    """H = p^2/2m + V on x_a = (a - (P-1)/2) d: H_aa = V_a + hbar^2/(m d^2), H_ab = -hbar^2/(2 m d^2) for neighbours.
 
     The off-diagonal element is negative (delta = pi): the sign printed in (56), (57) of Smolin 2012 is that of a
     negative mass.
@@ -58,16 +58,14 @@ def lattice(
     periodic : bool
         Join the last site to the first.
     """
-    size = as_whole(sites, "sites", least=3 if periodic else 2)
+    size = as_whole(sites, "sites", least=3 if periodic else 2, most=MOST_LABELS)
     step = as_real(spacing, "spacing", positive=True)
     hop = as_real(hbar, "hbar", positive=True) ** 2 / (2.0 * as_real(mass, "mass", positive=True) * step**2)
-    heights = np.asarray(potential, dtype=float)
+    heights = as_reals(potential, "potential")
     if heights.ndim == 0:
         heights = np.full(size, float(heights))
     if heights.shape != (size,):
         raise BadValue(f"potential must give one energy for each of the {size} sites, but has shape {heights.shape}.")
-    if not np.all(np.isfinite(heights)):
-        raise BadValue("potential must be finite at every site, but is not.")
     h = sparse.diags_array([np.full(size - 1, -hop), heights + 2.0 * hop, np.full(size - 1, -hop)], offsets=(-1, 0, 1))
     h = h.tolil()
     if periodic:

@@ -1,0 +1,288 @@
+"""Do the compiled kernels of engine "exact" make at least 0.8 times the copy events a second of the same process in C?
+
+Run ``python benchmarks/exact_against_c.py``; it takes a minute and needs a C compiler named ``cc``. The rival,
+``copy_kernel.c``, is the same algorithm with the same generator, compiled with ``cc -O3 -march=native``. It is built
+twice: with ``-ffp-contract=off`` it rounds as the kernels do, and the script insists on the same counts and the same
+numbers of events, proposals and steps; with the compiler's own choice it may fuse products and sums and leave that path
+by a rounding. The goal is held against the faster of the two.
+
+The states stay away from nodes, where steps are long and the time goes into events; N = 1e6. The share of the random
+generator is the time of a loop that draws as many exponentials and uniforms as the run did, and does nothing else.
+The time to compile is measured in processes of their own: with an empty cache, and with the cache then filled.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+from timing import race, table, timed
+
+from copydyn.ensemble import couplings_of, share_out
+from copydyn.experiment import System
+from copydyn.kernels import per_label, variates
+from copydyn.kernels.flow import Couplings, workspace
+from copydyn.kernels.roster import event_log, nobody
+from copydyn.systems import gue, ring, two_level
+
+COPIES = 10**6
+PHASE_STEP = COPIES**-0.25
+SEED = 2012
+ROUNDS = 7
+GOAL = 0.8
+NO_BUDGET = 2**62
+SOURCE = Path(__file__).with_name("copy_kernel.c")
+FLAGS = ("-O3", "-march=native")
+
+
+class Case(NamedTuple):
+    """``starts`` times the run from ``ket`` up to the time ``span``: together about half a second."""
+
+    name: str
+    system: System
+    ket: np.ndarray
+    span: float
+    starts: int
+
+    @property
+    def couplings(self) -> Couplings:
+        return couplings_of(self.system.pulses[0].hamiltonian, self.system.hbar)
+
+
+class Tally(NamedTuple):
+    events: int
+    proposals: int
+    steps: int
+
+
+class Outcome(NamedTuple):
+    """What must agree: the counts at the end of every start, and how much happened altogether."""
+
+    counts: list[list[int]]
+    tally: Tally
+
+
+def cases() -> list[Case]:
+    sites = 2.0 * np.pi * np.arange(16) / 16
+    waves = 1.0 + 0.3 * np.exp(1j * sites) + 0.2j * np.exp(-2j * sites)
+    phases = np.exp(2j * np.pi * np.random.default_rng(64).random(64))
+    return [
+        Case("two levels, detuned", two_level(1.0, 0.5), np.array([0.8, 0.6 * np.exp(1j)]), 30.0, 6),
+        Case("ring of 16 with flux", ring(16, flux=2.0), waves / np.linalg.norm(waves), 10.0, 10),
+        Case("64 levels, dense", gue(64, seed=7), phases / 8.0, 0.6, 16),
+    ]
+
+
+def fresh(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    return share_out(case.ket, COPIES), case.ket / np.abs(case.ket)
+
+
+def seeded() -> np.ndarray:
+    return np.random.SeedSequence(SEED).generate_state(4, np.uint64)
+
+
+def repeated(case: Case, advance: Callable[..., Tally]) -> tuple[float, Outcome]:
+    """Time ``advance(counts, unit, random_state)`` over the starts, and only that."""
+    random_state = seeded()
+    spent, ends, tallies = 0.0, [], []
+    for _ in range(case.starts):
+        counts, unit = fresh(case)
+        seconds, tally = timed(advance, counts, unit, random_state)
+        spent += seconds
+        ends.append(counts.tolist())
+        tallies.append(tally)
+    return spent, Outcome(ends, Tally(*np.sum(tallies, axis=0).tolist()))
+
+
+# ---- the kernels ----
+
+
+def kernels_run(case: Case) -> Callable[[], tuple[float, Outcome]]:
+    couplings = case.couplings
+    work, roster, log = workspace(case.system.size, couplings.a.size), nobody(), event_log(0)
+
+    def advance(counts: np.ndarray, unit: np.ndarray, random_state: np.ndarray) -> Tally:
+        rest = (PHASE_STEP, 0, per_label.MODE_SMOLIN, NO_BUDGET, random_state, work, roster, log)
+        return Tally(*per_label.advance(counts, unit, couplings, 0.0, case.span, *rest)[2:])
+
+    return lambda: repeated(case, advance)
+
+
+@njit(cache=True, nogil=True)
+def only_draw(random_state: np.ndarray, proposals: int, uniforms: int) -> float:
+    """Draw what so many proposals draw; the sum keeps the compiler from leaving it out."""
+    total = 0.0
+    for _ in range(proposals):
+        total += variates.exponential(random_state)
+        for _ in range(uniforms):
+            total += variates.uniform(random_state)
+    return total
+
+
+def kernels_draw(proposals: int, uniforms: int) -> Callable[[], tuple[float, float]]:
+    return lambda: timed(only_draw, seeded(), proposals, uniforms)
+
+
+# ---- the same in C ----
+
+
+class CCouplings(ctypes.Structure):
+    _fields_ = (("labels", ctypes.c_int64), ("edges", ctypes.c_int64)) + tuple(
+        (name, ctypes.c_void_p) for name in ("omega", "a", "b", "h")
+    )
+
+
+class CZiggurat(ctypes.Structure):
+    _fields_ = (("edge", ctypes.c_double * 257), ("height", ctypes.c_double * 257))
+
+
+class CTally(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_int64) for name in Tally._fields)
+
+
+ZIGGURAT = CZiggurat(tuple(variates._EDGE), tuple(variates._HEIGHT))
+
+
+def built(folder: Path, *flags: str) -> ctypes.CDLL:
+    """Compile the C kernel and load it."""
+    target = folder / f"kernel{''.join(flags)}.so"
+    command = ["cc", *FLAGS, *flags, "-shared", "-fPIC", "-o", str(target), str(SOURCE), "-lm"]
+    subprocess.run(command, check=True)
+    library = ctypes.CDLL(str(target))
+    library.only_draw.restype = ctypes.c_double
+    return library
+
+
+def address(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def c_run(case: Case, library: ctypes.CDLL) -> Callable[[], tuple[float, Outcome]]:
+    couplings = case.couplings
+    described = CCouplings(case.system.size, couplings.a.size, *(array.ctypes.data for array in couplings))
+
+    def advance(counts: np.ndarray, unit: np.ndarray, random_state: np.ndarray) -> Tally:
+        tally = CTally()
+        stalled = library.advance(
+            ctypes.byref(described),
+            address(counts),
+            address(unit),
+            ctypes.c_double(0.0),
+            ctypes.c_double(case.span),
+            ctypes.c_double(PHASE_STEP),
+            ctypes.c_int64(0),
+            ctypes.c_double(per_label.MODE_SMOLIN),
+            address(random_state),
+            ctypes.byref(ZIGGURAT),
+            ctypes.byref(tally),
+        )
+        assert stalled == 0 and couplings.a.flags.c_contiguous
+        return Tally(tally.events, tally.proposals, tally.steps)
+
+    return lambda: repeated(case, advance)
+
+
+def c_draw(library: ctypes.CDLL, proposals: int, uniforms: int) -> Callable[[], tuple[float, float]]:
+    def draw() -> tuple[float, float]:
+        random_state = seeded()
+        return timed(
+            library.only_draw, address(random_state), ctypes.byref(ZIGGURAT), ctypes.c_int64(proposals), uniforms
+        )
+
+    return draw
+
+
+# ---- what is reported ----
+
+
+def compared(case: Case, libraries: dict[str, ctypes.CDLL]) -> list[str]:
+    """One row of the table; insists on the same events."""
+    rivals = [kernels_run(case), *(c_run(case, library) for library in libraries.values())]
+    (ours, outcome), (exactly, same), (freely, fused) = race(rivals, ROUNDS)
+    if outcome != same:
+        raise SystemExit(f"{case.name}: the kernels and C differ: {outcome.tally} and {same.tally}.")
+    fastest = min(exactly, freely)
+    events, proposals = outcome.tally.events, outcome.tally.proposals
+    uniforms = 2 if case.couplings.a.size > 1 else 1
+    draws = [kernels_draw(proposals, uniforms), c_draw(libraries["exact"], proposals, uniforms)]
+    (ours_drawing, _), (c_drawing, _) = race(draws, ROUNDS)
+    return [
+        case.name,
+        f"{events:.2e}",
+        f"{events / proposals:.3f}",
+        f"{1e-6 * events / ours:.1f}",
+        f"{1e-6 * events / exactly:.1f}",
+        f"{1e-6 * fused.tally.events / freely:.1f}",
+        "same" if fused == outcome else "others",
+        f"{fastest / ours:.2f}",
+        f"{100 * ours_drawing / ours:.0f} %",
+        f"{100 * c_drawing / exactly:.0f} %",
+    ]
+
+
+def first_call() -> None:
+    """Compile or load the kernels and say how long that took; runs in a process of its own."""
+    case = cases()[0]._replace(span=1e-3, starts=1)
+    start = perf_counter()
+    kernels_run(case)()
+    print(perf_counter() - start)
+
+
+def first_call_seconds() -> tuple[float, float]:
+    """Seconds of the first call with an empty cache of compiled kernels, and with the cache filled by it."""
+    with tempfile.TemporaryDirectory() as cache:
+        command = [sys.executable, __file__, "--first-call"]
+        once, again = (
+            subprocess.run(
+                command, env=os.environ | {"NUMBA_CACHE_DIR": cache}, check=True, capture_output=True, text=True
+            )
+            for _ in range(2)
+        )
+    return float(once.stdout), float(again.stdout)
+
+
+HEADINGS = (
+    "case, N = 1e6",
+    "events",
+    "accepted",
+    "kernels",
+    "C",
+    "C, fused",
+    "events",
+    "ratio",
+    "drawing",
+    "in C",
+)
+
+
+def main() -> None:
+    if shutil.which("cc") is None:
+        print("This comparison compiles its rival with cc, which is not on the PATH; install a C compiler.")
+        raise SystemExit(2)
+    if "--first-call" in sys.argv[1:]:
+        first_call()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        libraries: dict[str, Any] = {"exact": built(Path(folder), "-ffp-contract=off"), "fused": built(Path(folder))}
+        rows = [compared(case, libraries) for case in cases()]
+    print(f"Accepted copy events, 1e6 a second; medians of {ROUNDS} runs in turns, one thread.")
+    print(table(HEADINGS, rows))
+    worst = min(float(row[7]) for row in rows)
+    print(f"kernels / faster C: at least {worst:.2f}, goal {GOAL}: {'met' if worst >= GOAL else 'missed'}")
+    print("first call: {:.1f} s to compile, {:.2f} s from the cache".format(*first_call_seconds()))
+
+
+if __name__ == "__main__":
+    main()

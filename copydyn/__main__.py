@@ -1,0 +1,139 @@
+"""The command line: ``python -m copydyn scenario rabi``. Everything heavy is imported only once it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from copydyn.refusal import Refusal
+from copydyn.version import __version__
+
+HOLDS, DOES_NOT_HOLD, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+_EPILOG = """\
+exit code: 0 the claim holds (or there is none), 1 it does not, 2 bad input.
+
+examples:
+  python -m copydyn list
+  python -m copydyn scenario rabi
+  python -m copydyn scenario rabi theory.copies=1e6 system.coupling=[0.3,0.4] --seed 7
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± gets a question mark, not a traceback
+    arguments = _parsed(argv)
+    try:
+        return _list() if arguments.command == "list" else _scenario(arguments)
+    except Refusal as refusal:
+        for sentence in str(refusal).split("\n"):
+            print(f"copydyn: {sentence}", file=sys.stderr)
+        return BAD_INPUT
+    except MemoryError as cause:
+        reason = str(cause) or "out of memory"
+        print(
+            f"copydyn: the run must fit into memory, but: {reason}; take fewer labels, replicas or times.",
+            file=sys.stderr,
+        )
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("copydyn: interrupted; no result was kept.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _scenario(arguments: argparse.Namespace) -> int:
+    # before numpy is there to read it: on a busy machine, threads of BLAS that wait for each other take a hundred times
+    # as long for matrices of this size as one that works
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from copydyn.pipeline import run
+    from copydyn.scenario import load
+    from copydyn.source import Override
+    from copydyn.toml_text import parsed_value
+
+    overrides: list[str | Override] = list(arguments.overrides)
+    for option in ("replicas", "seed"):
+        value = getattr(arguments, option)
+        if value is not None:
+            overrides.append(Override(f"--{option} {value}", f"run.{option}", parsed_value(value)))
+    scenario = load(arguments.scenario, overrides)
+    outcome = run(
+        scenario,
+        Path(arguments.out),
+        progress=not arguments.quiet and sys.stderr.isatty(),
+        picture=not arguments.no_plot,
+        say=_silent if arguments.quiet else _say,
+    )
+    return HOLDS if outcome.finding is None or outcome.finding.holds else DOES_NOT_HOLD
+
+
+def _list() -> int:
+    from copydyn.source import read, shipped
+    from copydyn.toml_text import shown
+
+    names = shipped()
+    for name in names:
+        tables = read(name).tables
+        claim = tables.get("claim", {})
+        parameters = [f"{key} = {shown(value)}" for key, value in claim.items() if key != "kind"]
+        about = (
+            f"claims: {claim['kind']}{' with ' if parameters else ''}{', '.join(parameters)}"
+            if claim
+            else "claims nothing"
+        )
+        _say(f"{name:<{max(map(len, names))}}  {tables.get('title', '')}\n{'':<{max(map(len, names))}}  {about}")
+    return 0
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="copydyn",
+        description="Simulate Smolin's copy dynamics and judge it by the Schrödinger equation.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"copydyn {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    scenario = commands.add_parser(
+        "scenario",
+        help="run a scenario and check its claim",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    scenario.add_argument("scenario", metavar="NAME_OR_PATH", help="a shipped scenario, or the path of a TOML file")
+    scenario.add_argument("overrides", metavar="table.key=value", nargs="*", help="values in place of the file's")
+    scenario.add_argument("--out", metavar="DIR", default="results", help="where the result's folder goes (results)")
+    scenario.add_argument("--replicas", metavar="N", help="independent ensembles; short for run.replicas=N")
+    scenario.add_argument("--seed", metavar="S", help="one seed, the same bytes; short for run.seed=S")
+    scenario.add_argument("--no-plot", action="store_true", help="do not draw figure.png")
+    scenario.add_argument("--quiet", action="store_true", help="print nothing but refusals")
+    commands.add_parser("list", help="name the shipped scenarios and what they claim")
+    arguments, rest = parser.parse_known_args(argv)
+    unknown = [word for word in rest if word.startswith("-") or arguments.command != "scenario"]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if rest:  # overrides that stand behind an option, which argparse leaves over
+        arguments.overrides += rest
+    return arguments
+
+
+def _say(text: str) -> None:
+    """Print ``text``; a reader who has left early, as `head` does, changes neither the run nor its verdict."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _silent(text: str) -> None:
+    """Say nothing."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""Tables into objects. What a table may say is read off the signature of what it makes, so that a new system, theory or
+claim needs no line here."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, create_model
+
+from copydyn.refusal import Refusal
+from copydyn.source import BadScenario, Source, did_you_mean
+from copydyn.toml_text import shown
+
+LARGEST_WHOLE = 2**63
+"""TOML's integers end here."""
+
+
+class Reader:
+    """Makes the objects that the tables of ``source`` describe, and collects every fault on the way."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.faults = list(source.faults)
+        self._kinds: dict[str, str] = {}
+
+    def finish(self) -> None:
+        """Raise all faults together, if there are any.
+
+        Raises
+        ------
+        BadScenario
+        """
+        if self.faults:
+            raise BadScenario(self.faults)
+
+    def know(self, tables: Sequence[str], words: Sequence[str]) -> None:
+        """Refuse every table and top-level key but these; ``words`` are strings."""
+        for name, value in self.source.tables.items():
+            place = self.source.place_of(name)
+            if name not in (*tables, *words):
+                hint = did_you_mean(name, [*tables, *words]) or f"a scenario has {', '.join((*words, *tables))}."
+                self.faults.append(f"{place}: {name!r} is no table or key of a scenario; {hint}")
+            elif name in words and not isinstance(value, str):
+                self.faults.append(f"{place}: {name} must be a string, but is {shown(value)}; put it in quotes.")
+
+    def choose(self, table: str, registry: Mapping[str, Callable[..., Any]], default: str | None = None) -> Any:
+        """Give the maker that ``kind`` names, or None with a fault noted."""
+        values = self.source.tables.get(table)
+        if values is None and default is None:
+            self.faults.append(
+                f"{self.source.origin}: [{table}] is missing; add it with a kind of {', '.join(registry)}."
+            )
+            return None
+        if values is not None and not isinstance(values, dict):
+            return self._no_table(table)
+        kind = default if values is None else values.get("kind", default)
+        if isinstance(kind, str) and kind in registry:
+            self._kinds[table] = kind
+            return registry[kind]
+        found = "is missing" if kind is None else f"is {shown(kind)}"
+        hint = did_you_mean(kind, registry) if isinstance(kind, str) else ""
+        self._note(
+            table, "kind", f"kind must be one of {', '.join(registry)}, but {found}; {hint or 'choose one of them.'}"
+        )
+        return None
+
+    def make(self, table: str, maker: Callable[..., Any] | None, *given: Any) -> Any:
+        """Make the object of ``table``; None with the faults noted, or where ``maker`` or a given thing is missing."""
+        values = self.source.tables.get(table, {})
+        if maker is None:
+            return None
+        if not isinstance(values, dict):
+            return self._no_table(table)
+        parameters = self._parameters(table, values, maker, len(given))
+        if parameters is None or any(thing is None for thing in given):
+            return None
+        return self.attempt(table, maker, *given, **parameters)
+
+    def attempt(self, table: str, action: Callable[..., Any], *given: Any, **parameters: Any) -> Any:
+        """Give what ``action`` returns, or None with its refusal noted as a fault of ``table``."""
+        if any(thing is None for thing in given):
+            return None
+        try:
+            return action(*given, **parameters)
+        except Refusal as refusal:
+            values = self.source.tables.get(table, {})
+            blamed = (word for word in re.findall(r"\w+", str(refusal)) if word in values)
+            self._note(table, next(blamed, ""), str(refusal))
+            return None
+
+    def _parameters(
+        self, table: str, values: dict[str, Any], maker: Callable[..., Any], given: int
+    ) -> dict[str, Any] | None:
+        """Check ``values`` against the signature of ``maker``, less its first ``given`` parameters."""
+        allowed = _annotations(maker, given)
+        said = {key: value for key, value in values.items() if key != "kind" or table not in self._kinds}
+        try:
+            model = _model(maker, given).model_validate(said)
+        except ValidationError as error:
+            for key, locations in _by_key(error):
+                self._note(table, key, self._explain(table, key, locations, said, allowed))
+            return None
+        return {key: getattr(model, key) for key in model.model_fields_set}
+
+    def _explain(
+        self, table: str, key: str, locations: list[tuple[Any, ...]], said: dict[str, Any], allowed: dict[str, Any]
+    ) -> str:
+        if key not in allowed:
+            hint = did_you_mean(key, list(allowed)) or f"it has {', '.join(allowed)}."
+            return f"{key!r} is no key of {self._kinds.get(table, 'this table')}; {hint}"
+        wish = wanted(allowed[key])
+        if key not in said:
+            return f"{key} must be given, but is missing; add it as {wish}."
+        where, value = _innermost(key, said[key], locations)
+        return f"{key} must be {wish}, but {where}is {shown(value)}."
+
+    def _no_table(self, table: str) -> None:
+        value = shown(self.source.tables[table])
+        self.faults.append(
+            f"{self.source.place_of(table)}: [{table}] must be a table, but is {value}; write [{table}]."
+        )
+
+    def _note(self, table: str, key: str, sentence: str) -> None:
+        self.faults.append(f"{self.source.place_of(table, key)}: [{table}] {sentence}")
+
+
+def wanted(annotation: Any, *, many: bool = False) -> str:
+    """Say in words what a value of ``annotation`` looks like in TOML."""
+    one, plural = _WORDS.get(annotation, ("", ""))
+    if one:
+        return plural if many else one
+    parts = [part for part in get_args(annotation) if part not in (NoneType, Ellipsis)]
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join(wanted(part, many=many) for part in parts)
+    if len(set(parts)) > 1:
+        return "a list of " + " and ".join(wanted(part) for part in parts)
+    number = f"{len(parts)} " if len(parts) > 1 else ""
+    return ("lists" if many else "a list") + f" of {number}{wanted(parts[0], many=True)}"
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError from None
+
+
+def _whole(value: Any) -> int:
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(whole, bool) or not isinstance(whole, int) or abs(whole) >= LARGEST_WHOLE:
+        raise ValueError
+    return whole
+
+
+def _complex(value: Any) -> complex:
+    if isinstance(value, str):
+        return complex(value)  # reads a literal; it evaluates nothing
+    if isinstance(value, list) and len(value) == 2:
+        return complex(_number(value[0]), _number(value[1]))
+    return complex(_number(value))
+
+
+def _ket(value: Any) -> list[complex]:
+    if not isinstance(value, list):
+        raise ValueError
+    return [_complex(entry) for entry in value]
+
+
+def _exactly(kind: type) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise ValueError
+        return value
+
+    return check
+
+
+_WORDS: dict[Any, tuple[str, str]] = {
+    float: ("a number", "numbers"),
+    int: ("a whole number below 2^63", "whole numbers"),
+    complex: ('a complex number (0.3, [0.3, 0.4] or "0.3+0.4j")', "complex numbers"),
+    bool: ("true or false", "true or false"),
+    str: ("a string", "strings"),
+    Any: ("a ket (a list of complex numbers)", "kets"),
+}
+
+_READ_BY: dict[Any, Callable[[Any], Any]] = {
+    float: _number,
+    int: _whole,
+    complex: _complex,
+    bool: _exactly(bool),
+    str: _exactly(str),
+    Any: _ket,  # a ket has many faces in Python, and so no type; in a scenario it is a list
+}
+
+
+def _annotations(maker: Callable[..., Any], given: int) -> dict[str, Any]:
+    names = list(inspect.signature(maker).parameters)[given:]
+    hints = get_type_hints(maker)
+    return {name: hints[name] for name in names}
+
+
+def _model(maker: Callable[..., Any], given: int) -> type[BaseModel]:
+    """Derive the pydantic model of a table from the signature of what it makes."""
+    parameters = inspect.signature(maker).parameters
+    fields: dict[str, Any] = {}
+    for name, annotation in _annotations(maker, given).items():
+        required = parameters[name].default is inspect.Parameter.empty
+        fields[name] = (_checked(annotation), ... if required else None)
+    return create_model("Parameters", __config__=ConfigDict(extra="forbid", protected_namespaces=()), **fields)
+
+
+def _checked(annotation: Any) -> Any:
+    """Put our readers in the place of the plain types: TOML knows numbers, so "3" is none, nor is true."""
+    if annotation in _READ_BY:
+        return Annotated[annotation, PlainValidator(_READ_BY[annotation])]
+    parts = tuple(part if part in (NoneType, Ellipsis) else _checked(part) for part in get_args(annotation))
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        return Union[parts]  # noqa: UP007  # the parts are known only now
+    return origin[parts] if origin is not None else annotation
+
+
+def _by_key(error: ValidationError) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+    """Group the locations of the errors by the key that they lie in."""
+    groups: dict[str, list[tuple[Any, ...]]] = {}
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        groups.setdefault(str(fault["loc"][0]), []).append(fault["loc"])
+    yield from groups.items()
+
+
+def _innermost(key: str, value: Any, locations: list[tuple[Any, ...]]) -> tuple[str, Any]:
+    """Follow the deepest location into ``value``: ("couplings[1]", "abc")."""
+    paths = [[step for step in location if isinstance(step, int)] for location in locations]
+    name = key
+    for step in max(paths, key=len):
+        if not isinstance(value, list) or step >= len(value):
+            break
+        name, value = f"{name}[{step}]", value[step]
+    return f"{name} " if name != key else "", value

@@ -1,0 +1,125 @@
+"""From a scenario to its verdict."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import xarray as xr
+
+from copydyn import laws, report, result, store
+from copydyn.claims import Finding
+from copydyn.comparison import compare
+from copydyn.experiment import Experiment
+from copydyn.scenario import Scenario
+from copydyn.streams import as_seed
+from copydyn.theories import CopyDynamics, Schrodinger
+from copydyn.theory import Theory
+from copydyn.version import __version__
+
+MOST_LABELS = 512
+"""Labels beyond which the law of finite N, whose covariance is dense, costs more than it tells."""
+
+
+class Outcome(NamedTuple):
+    """What a run leaves behind."""
+
+    result: xr.Dataset
+    reference: xr.Dataset
+    comparison: xr.Dataset
+    finding: Finding | None
+    folder: Path
+
+
+def run(
+    scenario: Scenario,
+    out: Path,
+    *,
+    progress: bool = False,
+    picture: bool = True,
+    say: Callable[[str], object] = print,
+) -> Outcome:
+    """Evolve the experiment by the scenario's theory and by Schrödinger's, compare, report, keep, and judge the claim.
+
+    Parameters
+    ----------
+    out : Path
+        Where the result's folder goes.
+    progress : bool
+        Show a bar.
+    picture : bool
+        Draw figure.png.
+    say : callable
+        Takes the report; called before anything is written, so that a full disk cannot lose what was computed.
+
+    Raises
+    ------
+    BadType, BadValue
+        If the theory refuses the experiment, or ``out`` cannot be written; the latter is tried before the run.
+    """
+    store.require_writable(out)
+    seed = as_seed(scenario.run.seed)
+    found = scenario.theory.evolve(scenario.experiment, seed, scenario.run.replicas, progress=progress)
+    reference = Schrodinger().evolve(scenario.experiment)
+    comparison = compare(found, reference, law_of(scenario.experiment, scenario.theory, seed))
+    finding = scenario.claim.judge(found, comparison) if scenario.claim else None
+    table = report.table(scenario.title, found, comparison, finding, scenario.description)
+    say(table)
+    files = {
+        "scenario.toml": scenario.as_run(seed).encode(),
+        "result.nc": _netcdf(found),
+        "reference.nc": _netcdf(reference),
+        "comparison.nc": _netcdf(comparison),
+        "table.txt": f"{table}\n".encode(),
+        "versions.json": _versions().encode(),
+    }
+    if picture:
+        files["figure.png"] = _picture(found, reference, comparison, scenario.title)
+    folder = store.keep(out, scenario.name, files)
+    say(f"  kept in       {folder}")
+    return Outcome(found, reference, comparison, finding, folder)
+
+
+def law_of(experiment: Experiment, theory: Theory, seed: int) -> xr.Dataset | None:
+    """Say what N copies must give, or None where no law is known: unaligned phases, or too many labels."""
+    if not isinstance(theory, CopyDynamics) or theory.phase_spread or experiment.system.size > MOST_LABELS:
+        return None
+    expected = replace(theory, preparation="largest_remainder")  # what the multinomial counts are drawn around
+    ket = expected.prepare(experiment, seed).ket
+    return laws.finite_copies(experiment, ket, multinomial=theory.preparation == "multinomial")
+
+
+def _netcdf(dataset: xr.Dataset) -> bytes:
+    """Write a result, or a comparison, into memory: see `store.keep`."""
+    buffer: Any = io.BytesIO()
+    if "probability" in dataset:
+        result.write(dataset, buffer)
+    else:
+        dataset.to_netcdf(buffer, engine="h5netcdf")
+    return bytes(buffer.getvalue())
+
+
+def _picture(found: xr.Dataset, reference: xr.Dataset, comparison: xr.Dataset, title: str) -> bytes:
+    from copydyn.plots import plot  # slow to import, and not always wanted
+
+    buffer = io.BytesIO()
+    plot(found, reference, comparison, title=title).savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _versions() -> str:
+    """Name everything that the numbers depend on."""
+    packages = {}
+    for name in ("numpy", "scipy", "numba", "xarray", "h5netcdf"):
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:  # a package can be imported without having been installed
+            packages[name] = "unknown"
+    machine = {"python": platform.python_version(), "platform": platform.platform(), "machine": platform.machine()}
+    return json.dumps({"copydyn": __version__, **packages, **machine}, indent=2) + "\n"

@@ -1,0 +1,210 @@
+"""Scenario files as they were written: found by name or path, read as TOML, changed by overrides, each value with its
+place for the sentences about it. Nothing here knows what a table means."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from copydyn.refusal import BadValue, Refusal
+from copydyn.toml_text import Key, key_lines, line_of, parsed_value
+
+LARGEST_FILE = 2**20
+"""Bytes beyond which a file is taken for something other than a scenario."""
+
+
+class BadScenario(BadValue):
+    """Every fault of a scenario, one sentence each."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+class Override(NamedTuple):
+    """A value that replaces the file's; ``place`` is how it was asked for."""
+
+    place: str
+    key: str
+    value: Any
+
+
+@dataclass
+class Source:
+    """The tables of a scenario and where each of their values stands.
+
+    Parameters
+    ----------
+    name : str
+        What the scenario is called: the name of its file without the suffix.
+    origin : str
+        The file, for sentences.
+    tables : dict
+    places : dict of key to str
+        "scenarios/rabi.toml:12", or the override that gave the value.
+    faults : list of str
+        What was wrong with the overrides.
+    """
+
+    name: str
+    origin: str
+    tables: dict[str, Any]
+    places: dict[Key, str]
+    faults: list[str] = field(default_factory=list)
+
+    def place_of(self, *key: str | int) -> str:
+        """Say where ``key`` stands, or what holds it."""
+        for length in range(len(key), 0, -1):
+            if key[:length] in self.places:
+                return self.places[key[:length]]
+        return self.origin
+
+    def override(self, override: Override) -> None:
+        """Put the value of ``override`` in the place of the file's."""
+        *path, last = keys = override.key.split(".")
+        table = self.tables
+        for part in path:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                self.faults.append(
+                    f"{override.place}: '{part}' must be a table to have a key '{last}', but is a value."
+                )
+                return
+        table[last] = override.value
+        for length in range(1, len(keys)):
+            self.places.setdefault(tuple(keys[:length]), override.place)
+        self.places[tuple(keys)] = override.place
+
+
+def parse_override(text: str) -> Override:
+    """Read ``table.key=value``; the value is one of TOML, or else a bare string.
+
+    Raises
+    ------
+    BadValue
+        If there is no key or no equals sign.
+    """
+    text = text.encode("utf-8", "replace").decode()  # a command line may hold any bytes
+    key, equals, value = text.partition("=")
+    if not equals or not all(part.strip() for part in key.split(".")):
+        raise BadValue(f"{text}: an override must have the form table.key=value, such as theory.copies=1e5.")
+    key = ".".join(part.strip() for part in key.split("."))
+    return Override(text, key, parsed_value(value.strip()))
+
+
+def read(name_or_path: str, overrides: Sequence[str | Override] = ()) -> Source:
+    """Read a shipped scenario by name, or any by path (with a separator or a suffix), and apply ``overrides``.
+
+    Raises
+    ------
+    BadValue
+        If the file is missing, empty, too large, no text, no TOML, or no regular file.
+    """
+    source = _parsed(find(name_or_path))
+    source.tables = copy.deepcopy(source.tables)
+    for override in overrides:
+        try:
+            source.override(parse_override(override) if isinstance(override, str) else override)
+        except Refusal as refusal:
+            source.faults.append(str(refusal))
+    return source
+
+
+def find(name_or_path: str) -> Path:
+    """Give the file of a scenario."""
+    if any(mark in name_or_path for mark in "/\\."):
+        return Path(name_or_path)
+    known = shipped()
+    if name_or_path not in known:
+        hint = (
+            did_you_mean(name_or_path, known) or "`python -m copydyn list` shows them all; your own file ends in .toml."
+        )
+        raise BadValue(f"no shipped scenario is called '{name_or_path}'; {hint}")
+    return known[name_or_path]
+
+
+def shipped() -> dict[str, Path]:
+    """Give the scenarios that come with copydyn: of the installed package, or of the checkout around it."""
+    package = Path(__file__).parent
+    folder = package / "shipped_scenarios"
+    if not folder.is_dir():
+        folder = package.parent / "scenarios"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)}
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """Give "did you mean 'copies'?" for 'copys', or nothing where no option comes near."""
+    by_lower = {option.lower(): option for option in options}
+    near = get_close_matches(word.lower(), list(by_lower), n=1)
+    return f"did you mean '{by_lower[near[0]]}'?" if near else ""
+
+
+def _parsed(path: Path) -> Source:
+    text, origin = _text(path), _shortest(path)
+    try:
+        tables = tomllib.loads(text)
+    except RecursionError:
+        raise BadValue(
+            f"{origin}: a scenario must not nest its values this deep; a list of lists is deep enough."
+        ) from None
+    except ValueError as cause:  # besides its own error, tomllib lets those of int() and datetime() pass
+        line, reason = line_of(cause, text)
+        raise BadValue(
+            f"{origin}:{line}: a scenario must be valid TOML, but here is none: {reason}; correct the line."
+        ) from None
+    places = {key: f"{origin}:{line}" for key, line in key_lines(text.replace("\r\n", "\n")).items()}
+    name = path.stem.encode("utf-8", "replace").decode()  # a file's name may hold any bytes
+    return Source(name, origin, tables, places)
+
+
+def _text(path: Path) -> str:
+    origin = _shortest(path)
+    try:
+        fault = _unfit(path)
+        content = b"" if fault else path.read_bytes()
+    except (OSError, ValueError) as cause:  # a NUL in a path is a ValueError
+        fault = f"cannot be read ({getattr(cause, 'strerror', None) or cause}); make it readable, or name another file"
+    if fault:
+        raise BadValue(f"{origin}: {fault}.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        raise BadValue(
+            f"{origin}: a scenario must be text in UTF-8, but byte {cause.start} is 0x{content[cause.start]:02x}; "
+            "save it as UTF-8, or name another file."
+        ) from None
+    if not text.strip():
+        raise BadValue(
+            f"{origin}: a scenario must have tables [system], [preparation], [schedule] and [theory], but is empty."
+        )
+    return text
+
+
+def _unfit(path: Path) -> str:
+    """Say why ``path`` cannot be a scenario's file, before it is opened: a pipe would be waited for."""
+    if path.is_dir():
+        return "a scenario must be a file, but this is a folder; name the .toml file in it"
+    if path.suffix != ".toml":
+        found = f"ends in '{path.suffix}'" if path.suffix else "has no suffix"
+        return f"a scenario must be a file that ends in .toml, but this {found}; name another file"
+    if not path.exists():
+        return "there is no such file; `python -m copydyn list` shows the scenarios that are shipped"
+    if not path.is_file():
+        return "a scenario must be a regular file, but this is none; name another file"
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        return f"a scenario must be at most {LARGEST_FILE >> 20} MiB, but has {size} bytes; name another file"
+    return ""
+
+
+def _shortest(path: Path) -> str:
+    """Give the path as seen from here where that is shorter."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd())) if path.is_absolute() else str(path)
+    except (OSError, ValueError):
+        return str(path)

@@ -1,0 +1,86 @@
+"""The rules of the house: style, types, the directions of imports, and what an import costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import copydyn
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("copydyn", "qm_reference")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+SCRIPTS = sorted(path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+
+TOOLS = {
+    "lint": [sys.executable, "-m", "ruff", "check", "."],
+    "format": [sys.executable, "-m", "ruff", "format", "--check", "."],
+    "types": [sys.executable, "-m", "mypy"],
+    "imports": [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()"],
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_house_is_in_order(tool):
+    done = subprocess.run(TOOLS[tool], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def loaded_by(statement: str, *suspects: str) -> list[str]:
+    """Which of the ``suspects`` a fresh interpreter has imported after ``statement``."""
+    program = f"import sys; {statement}; print(*(name for name in {suspects} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+HEAVY = ("numpy", "scipy", "numba", "xarray", "pandas", "pydantic", "mesa", "matplotlib", "qm_reference")
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import copydyn", HEAVY),
+        ("import copydyn, copydyn.refusal; dir(copydyn); copydyn.__version__", HEAVY),
+        ("import copydyn.theories", ("mesa", "matplotlib", "qm_reference", "pydantic", "dask", "qutip")),
+        ("import qm_reference", ("copydyn", "mesa", "matplotlib", "xarray", "qutip")),
+    ],
+)
+def test_imports_stay_light(statement, absent):
+    assert loaded_by(statement, *absent) == []
+
+
+def test_the_ear_hears_an_import():
+    assert loaded_by("import copydyn; copydyn.System", "numpy", "matplotlib") == ["numpy"]
+
+
+@pytest.mark.parametrize("name", copydyn.__all__)
+def test_public_names_resolve(name):
+    assert getattr(copydyn, name) is not None
+    assert name in dir(copydyn)
+
+
+def test_names_that_are_not_there_are_missed():
+    with pytest.raises(AttributeError, match="has no attribute 'schroedinger'"):
+        copydyn.schroedinger  # noqa: B018
+
+
+@pytest.mark.parametrize("path", MODULES + SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_what_it_is_and_evaluates_no_input(path):
+    """A docstring at the top; no eval, exec, pickle or shell, which would turn an input file into a program."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), "a module needs a docstring"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            assert not (isinstance(node.func, ast.Name) and node.func.id in {"eval", "exec"}), f"line {node.lineno}"
+            assert not any(word.arg == "shell" for word in node.keywords), f"line {node.lineno}"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+            assert not names & {"pickle", "marshal", "shelve"}, f"line {node.lineno}"
+
+
+def test_both_packages_are_checked_and_typed():
+    for package in PACKAGES:
+        assert ROOT / package / "__init__.py" in MODULES
+        assert (ROOT / package / "py.typed").exists()
