@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from copydyn.inputs import Matrix, as_hermitian, as_ket, as_real, as_times
+from copydyn.inputs import Matrix, as_hermitian, as_ket, as_real, as_times, shown
 from copydyn.refusal import BadType, BadValue
 
 
@@ -57,7 +57,7 @@ class System:
         pulses = _as_pulses(self.hamiltonian)
         size = pulses[0].hamiltonian.shape[0]
         if not isinstance(self.labels, Iterable):
-            raise BadType(f"labels must be a sequence of names, but is {self.labels!r}.")
+            raise BadType(f"labels must be a sequence of names, but is {shown(self.labels)}.")
         labels = tuple(str(label) for label in self.labels) or tuple(str(a) for a in range(size))
         if len(labels) != size:
             raise BadValue(f"labels must name each of the {size} values of the beable, but has {len(labels)} names.")

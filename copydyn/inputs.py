@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import reprlib
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -147,7 +148,7 @@ def as_copies(copies: Any, name: str = "copies") -> int:
 def as_whole(value: Any, name: str, *, least: int = 0, most: int | None = None) -> int:
     """Give ``value`` as an int from ``least`` to ``most``; a float counts when its value is an integer (1e5)."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
-        raise BadType(f"{name} must be a whole number, but is {value!r} ({type(value).__name__}).")
+        raise BadType(f"{name} must be a whole number, but is {shown(value)} ({type(value).__name__}).")
     if not isinstance(value, numbers.Integral):
         value = _as_float(value)
         if not math.isfinite(value):
@@ -165,13 +166,18 @@ def as_whole(value: Any, name: str, *, least: int = 0, most: int | None = None) 
 def as_real(value: Any, name: str, *, positive: bool = False) -> float:
     """Give ``value`` as a finite float, positive where asked."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.number)):
-        raise BadType(f"{name} must be a real number, but is {value!r} ({type(value).__name__}).")
+        raise BadType(f"{name} must be a real number, but is {shown(value)} ({type(value).__name__}).")
     real = _as_float(value)
     if not math.isfinite(real):
         raise BadValue(f"{name} must be finite, but is {real}.")
     if positive and real <= 0.0:
         raise BadValue(f"{name} must be > 0, but is {real:g}.")
     return real
+
+
+def shown(value: Any) -> str:
+    """Give ``repr(value)`` as it fits into a sentence: on one line, and not too long."""
+    return reprlib.repr(value).replace("\n", " ")
 
 
 def _as_float(value: Any) -> float:

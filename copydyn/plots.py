@@ -136,7 +136,7 @@ def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:
         ax.plot(times, scale * law, color="black", linewidth=1.2, dashes=(4, 3), label="law of finite N")
         if scale * comparison[name].values.max() > STEEP * max(scale * law.max(), 1e-300) > 0.0:
             ax.set_yscale("log")
-            ax.set_ylim(bottom=0.3 * scale * law[law > 0.0].min())  # before the first event there is only rounding
+            ax.set_ylim(bottom=1e-3 * scale * law.max())  # at the start there is only rounding
     else:
         name, label, scale = "total_variation", r"total variation from $|\psi|^2$", 1.0
     mean, error = (scale * comparison[variable].values for variable in (name, f"{name}_error"))

@@ -92,9 +92,9 @@ def parse_override(text: str) -> Override:
     text = text.encode("utf-8", "replace").decode()  # a command line may hold any bytes
     key, equals, value = text.partition("=")
     if not equals or not all(part.strip() for part in key.split(".")):
-        raise BadValue(f"{text}: an override must have the form table.key=value, such as theory.copies=1e5.")
+        raise BadValue(f"{_one_line(text)}: an override must have the form table.key=value, such as theory.copies=1e5.")
     key = ".".join(part.strip() for part in key.split("."))
-    return Override(text, key, parsed_value(value.strip()))
+    return Override(_one_line(text), key, parsed_value(value.strip()))
 
 
 def read(name_or_path: str, overrides: Sequence[str | Override] = ()) -> Source:
@@ -124,7 +124,7 @@ def find(name_or_path: str) -> Path:
         hint = (
             did_you_mean(name_or_path, known) or "`python -m copydyn list` shows them all; your own file ends in .toml."
         )
-        raise BadValue(f"no shipped scenario is called '{name_or_path}'; {hint}")
+        raise BadValue(f"no shipped scenario is called {name_or_path!r}; {hint}")
     return known[name_or_path]
 
 
@@ -205,6 +205,11 @@ def _unfit(path: Path) -> str:
 def _shortest(path: Path) -> str:
     """Give the path as seen from here where that is shorter."""
     try:
-        return str(path.resolve().relative_to(Path.cwd())) if path.is_absolute() else str(path)
+        return _one_line(str(path.relative_to(Path.cwd())))
     except (OSError, ValueError):
-        return str(path)
+        return _one_line(str(path))
+
+
+def _one_line(text: str) -> str:
+    """Escape what would break a line or not print at all: each fault is one line."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

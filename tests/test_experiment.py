@@ -116,6 +116,7 @@ BAD_COPIES = [
     (1 + 0j, TypeError, "copies must be a whole number"),
     (None, TypeError, "copies must be a whole number, but is None"),
     ([100], TypeError, "copies must be a whole number"),
+    (np.eye(9), TypeError, "copies must be a whole number, but is .* \\(ndarray\\)"),
 ]
 
 BAD_SYSTEMS = [
@@ -124,6 +125,7 @@ BAD_SYSTEMS = [
     ({"hbar": NAN}, ValueError, "hbar must be finite, but is nan"),
     ({"hbar": 10**400}, ValueError, "hbar must be finite"),
     ({"hbar": "h"}, TypeError, "hbar must be a real number"),
+    ({"hbar": qutip.sigmax()}, TypeError, "hbar must be a real number"),
     ({"hbar": 1j}, TypeError, "hbar must be a real number"),
     ({"labels": ("up",)}, ValueError, "labels must name each of the 2 values of the beable, but has 1 names"),
     ({"labels": ("up", "down", "strange")}, ValueError, "labels must name each of the 2 .* but has 3 names"),
@@ -150,6 +152,9 @@ BAD_THEORIES = [
     ({"admixture": 0.5}, TypeError, r"admixture must be a pair \(eps, ket\)"),
     ({"admixture": (0.5, [1.0, 0.0, 0.0])}, ValueError, "ket of admixture must have one amplitude for each of the 2"),
     ({"admixture": (0.5, [1.0, 1.0])}, ValueError, "ket of admixture must be normalised"),
+    ({"admixture": (0.5, "ab")}, TypeError, "ket of admixture must be"),
+    ({"admixture": (0.5, None)}, TypeError, "ket of admixture must be"),
+    ({"admixture": (0.5, -KET)}, ValueError, "admixture must leave something of psi0"),
     ({"admixture": (0.5, [0.0, NAN])}, ValueError, "ket of admixture must be finite"),
     ({"phase_step": 0.0}, ValueError, "phase_step must be > 0, but is 0"),
     ({"phase_step": 0.21}, ValueError, "phase_step must be at most 0.2, but is 0.21"),
@@ -157,7 +162,9 @@ BAD_THEORIES = [
     ({"phase_spread": -0.1}, ValueError, "phase_spread must be >= 0, but is -0.1"),
     ({"phase_spread": NAN}, ValueError, "phase_spread must be finite"),
     ({"phase_spread": "wide"}, TypeError, "phase_spread must be a real number"),
-    ({"follow": (100,)}, ValueError, "follow must name"),
+    ({"engine": np.eye(9)}, ValueError, "engine must be one of"),
+    ({"follow": (100,)}, ValueError, "follow must name rows .* 100"),
+    ({"follow": {"row": np.eye(9)}.get}, TypeError, "follow must be a sequence"),
     ({"follow": (-1,)}, ValueError, "follow must be >= 0, but is -1"),
     ({"follow": (0.5,)}, ValueError, "follow must be a whole number"),
     ({"follow": 3}, TypeError, "follow must be a sequence of row numbers"),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from copydyn import source
 from copydyn.experiment import System
 from copydyn.refusal import Refusal
 from copydyn.scenario import Scenario, load
@@ -86,6 +87,17 @@ def test_a_shipped_scenario_loads_and_says_what_it_shows(name):
     assert scenario.run.seed is not None
 
 
+def test_an_installed_package_carries_its_scenarios(tmp_path, monkeypatch):
+    """In a wheel they lie within the package; a folder `scenarios` beside it would belong to somebody else."""
+    for folder in ("copydyn/shipped_scenarios", "scenarios"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "copydyn/shipped_scenarios/ours.toml").write_text(SOUND)
+    (tmp_path / "scenarios/theirs.toml").write_text("")
+    monkeypatch.setattr(source, "__file__", str(tmp_path / "copydyn" / "source.py"))
+    assert list(shipped()) == ["ours"]
+    assert load("ours").title == "sound"
+
+
 # ---- what a table may say
 
 
@@ -157,59 +169,123 @@ def test_a_file_may_have_windows_lines_and_a_byte_order_mark(written):
 @pytest.mark.parametrize(
     ("line", "replacement", "expected"),
     [
-        ('kind = "two-level"', 'kind = "two-levl"', r"4: \[system\] kind must be one of two-level, .*did you mean 'two-level'\?"),
+        (
+            'kind = "two-level"',
+            'kind = "two-levl"',
+            r"4: \[system\] kind must be one of two-level, .*did you mean 'two-level'\?",
+        ),
         ('kind = "two-level"', "kind = 3", r"4: \[system\] kind must be one of .*, but is 3; choose one of them\."),
         ('kind = "two-level"\n', "", r"3: \[system\] kind must be one of .*, but is missing"),
-        ("detuning = 0.6", "detunin = 0.6", r"5: \[system\] 'detunin' is no key of two-level; did you mean 'detuning'\?"),
+        (
+            "detuning = 0.6",
+            "detunin = 0.6",
+            r"5: \[system\] 'detunin' is no key of two-level; did you mean 'detuning'\?",
+        ),
         ("detuning = 0.6", "q = 0.6", r"5: \[system\] 'q' is no key of two-level; it has detuning, coupling, hbar\."),
         ("detuning = 0.6", 'detuning = "0.6"', r'5: \[system\] detuning must be a number, but is "0\.6"\.'),
         ("detuning = 0.6", "detuning = true", r"5: \[system\] detuning must be a number, but is true\."),
         ("detuning = 0.6", "detuning = nan", r"5: \[system\] detuning must be finite, but is nan\."),
         ("detuning = 0.6", "hbar = 0", r"5: \[system\] hbar must be > 0, but is 0\."),
         ("detuning = 0.6", 'coupling = "a"', r'5: \[system\] coupling must be a complex number \(.*\), but is "a"\.'),
-        ("detuning = 0.6", "coupling = [1, 2, 3]", r"5: \[system\] coupling must be a complex .*, but is \[1, 2, 3\]\."),
+        (
+            "detuning = 0.6",
+            "coupling = [1, 2, 3]",
+            r"5: \[system\] coupling must be a complex .*, but is \[1, 2, 3\]\.",
+        ),
         ('[0.8, "0.6j"]', "0.8", r"8: \[preparation\] amplitudes must be a list of complex numbers, but is 0\.8\."),
-        ('[0.8, "0.6j"]', '[0.8, "x"]', r'8: .* amplitudes must be a list of complex numbers, but amplitudes\[1\] is "x"\.'),
-        ('[0.8, "0.6j"]', "[0.8, 0.6, 0]", r"7: \[preparation\] psi0 must have one amplitude for each of the 2 .* has 3;"),
+        (
+            '[0.8, "0.6j"]',
+            '[0.8, "x"]',
+            r'8: .* amplitudes must be a list of complex numbers, but amplitudes\[1\] is "x"\.',
+        ),
+        (
+            '[0.8, "0.6j"]',
+            "[0.8, 0.6, 0]",
+            r"7: \[preparation\] psi0 must have one amplitude for each of the 2 .* has 3;",
+        ),
         ('[0.8, "0.6j"]', "[0.8, 0.7]", r"7: \[preparation\] psi0 must be normalised .* squared norm is 1\.13;"),
-        ('amplitudes = [0.8, "0.6j"]', "", r"7: \[preparation\] amplitudes must be given, but is missing; add it as a list"),
+        (
+            'amplitudes = [0.8, "0.6j"]',
+            "",
+            r"7: \[preparation\] amplitudes must be given, but is missing; add it as a list",
+        ),
         ("points = 3", "points = 1", r"12: \[schedule\] points must be >= 2, but is 1\."),
         ("points = 3", "points = 1e9", r"12: \[schedule\] points must be at most 1000000, but is 1000000000;"),
         ("points = 3", "points = 2.5", r"12: \[schedule\] points must be a whole number below 2\^63, but is 2\.5\."),
         ("points = 3", "", r"11: \[schedule\] stop and points must be given, or else times;"),
         ("points = 3", "times = [1]", r"12: \[schedule\] times must stand alone"),
         ("points = 3", 'points = 3\nkind = "even"', r"13: \[schedule\] 'kind' is no key of this table; it has times,"),
-        ("stop = 1\npoints = 3", "times = [0, 2, 1]", r"11: \[schedule\] times must increase strictly, but decreases at"),
+        (
+            "stop = 1\npoints = 3",
+            "times = [0, 2, 1]",
+            r"11: \[schedule\] times must increase strictly, but decreases at",
+        ),
         ("stop = 1\npoints = 3", "times = []", r"11: \[schedule\] times must hold at least one time, but is empty\."),
         ("stop = 1\npoints = 3", "times = [0,\n1,\n'2']", r"11: .*a list of numbers, but times\[2\] is \"2\"\."),
         ("stop = 1", "stop = -1", r"11: \[schedule\] stop must lie behind start, .* they are -1 and 0\."),
         ("stop = 1", "start = -1\nstop = 1", r"12: \[schedule\] stop must lie behind start, .* they are 1 and -1\."),
         ("copies = 1e3", "copies = 0", r"15: \[theory\] copies must be >= 1, but is 0\."),
-        ("copies = 1e3", "copies = 1e300", r"15: \[theory\] copies must be a whole number below 2\^63, but is 1e\+300\."),
+        (
+            "copies = 1e3",
+            "copies = 1e300",
+            r"15: \[theory\] copies must be a whole number below 2\^63, but is 1e\+300\.",
+        ),
         ("copies = 1e3", "copies = 0x7fffffffffffffff", r"15: \[theory\] copies must be at most 4611686018427387904"),
         ("copies = 1e3", f"copies = 0x{'f' * 9999}", r"15: \[theory\] copies must be a whole .* 0xfff.*\.\.\.\."),
         ("copies = 1e3", "copies = 1e13", r"15: \[theory\] copies must be at most 1e\+12 for engine 'auto'"),
-        ("copies = 1e3", "copies = 9\nengine = 'fast'", r"16: \[theory\] engine must be one of auto, exact, agents, but is 'fast'"),
+        (
+            "copies = 1e3",
+            "copies = 9\nengine = 'fast'",
+            r"16: \[theory\] engine must be one of auto, exact, agents, but is 'fast'",
+        ),
         ("copies = 1e3", "copies = 9\nrule = ''", r"16: \[theory\] rule must be one of smolin, printed, but is ''\."),
         ("copies = 1e3", "copies = 9\nfloor = -1", r"16: \[theory\] floor must be >= 0, but is -1\."),
         ("copies = 1e3", "", r"14: \[theory\] copies must be given, but is missing"),
         ("[theory]\ncopies = 1e3\n", "", r"mine\.toml: \[theory\] copies must be given, but is missing"),
-        ('[system]\nkind = "two-level"\ndetuning = 0.6\n', "", r"mine\.toml: \[system\] is missing; add it with a kind of"),
+        (
+            '[system]\nkind = "two-level"\ndetuning = 0.6\n',
+            "",
+            r"mine\.toml: \[system\] is missing; add it with a kind of",
+        ),
         ("[theory]\ncopies = 1e3", "[[theory]]\ncopies = 1e3", r"14: \[theory\] must be a table, but is \[\{copies"),
         ("copies = 1e3", "copies = 1e3\n[run]\nreplicas = 0", r"17: \[run\] replicas must be >= 1, but is 0\."),
         ("copies = 1e3", "copies = 1e3\n[run]\nseed = -1", r"17: \[run\] seed must be >= 0, but is -1\."),
-        ("copies = 1e3", "copies = 1e3\n[runs]\nseed = 1", r"16: 'runs' is no table or key of a scenario; did you mean 'run'\?"),
+        (
+            "copies = 1e3",
+            "copies = 1e3\n[runs]\nseed = 1",
+            r"16: 'runs' is no table or key of a scenario; did you mean 'run'\?",
+        ),
         ('title = "sound"', "title = 1", r"1: title must be a string, but is 1; put it in quotes\."),
         ('title = "sound"', "run = 1", r"1: \[run\] must be a table, but is 1; write \[run\]\."),
         ('title = "sound"', "[x]", r"1: 'x' is no table or key of a scenario; a scenario has title,"),
         ("copies = 1e3", "copies = 1e3\n[claim]", r"16: \[claim\] kind must be one of agrees, .*, but is missing"),
-        ("copies = 1e3", "copies = 1e3\n[claim]\nkind='extinct'\nlabel='9'\nat_least=1", r"18: \[claim\] label must be one of 0, 1,"),
-        ("copies = 1e3", "copies = 1e3\n[claim]\nkind='extinct'\nlabel='0'", r"16: \[claim\] at_least, at_most or probability must"),
-        ("copies = 1e3", "copies = 1e3\n[claim]\nkind='extinct'\nlabel='0'\nat_most=2", r"19: \[claim\] at_most must be a share"),
-        ("copies = 1e3", "copies = 1e3\n[claim]\nkind='within'\ndistance='x'\nat_most=2", r"18: \[claim\] distance must be one of"),
-        ("copies = 1e3", "copies = 1e3\n[claim]\nkind='deviates'\nby='infidelity'", r"18: \[claim\] at_least must be given"),
+        (
+            "copies = 1e3",
+            "copies = 1e3\n[claim]\nkind='extinct'\nlabel='9'\nat_least=1",
+            r"18: \[claim\] label must be one of 0, 1,",
+        ),
+        (
+            "copies = 1e3",
+            "copies = 1e3\n[claim]\nkind='extinct'\nlabel='0'",
+            r"16: \[claim\] at_least, at_most or probability must",
+        ),
+        (
+            "copies = 1e3",
+            "copies = 1e3\n[claim]\nkind='extinct'\nlabel='0'\nat_most=2",
+            r"19: \[claim\] at_most must be a share",
+        ),
+        (
+            "copies = 1e3",
+            "copies = 1e3\n[claim]\nkind='within'\ndistance='x'\nat_most=2",
+            r"18: \[claim\] distance must be one of",
+        ),
+        (
+            "copies = 1e3",
+            "copies = 1e3\n[claim]\nkind='deviates'\nby='infidelity'",
+            r"18: \[claim\] at_least must be given",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_fault_is_said_with_line_key_rule_and_value(written, line, replacement, expected):
     assert line in SOUND
     faults = [fault for fault in faults_of(written(SOUND.replace(line, replacement))) if re.search(expected, fault)]
@@ -258,7 +334,7 @@ lable = "0"
         "mine.toml:21",
     ]
     assert "did you mean 'title'?" in faults[1]
-    assert "couplings must be a list of 3 complex numbers, but couplings[2] is \"abc\"" in faults[3]
+    assert 'couplings must be a list of 3 complex numbers, but couplings[2] is "abc"' in faults[3]
     assert "did you mean 'ket'?" in faults[4]
 
 
@@ -289,11 +365,17 @@ def test_a_nested_value_may_be_overridden():
         ("theory.copies.x=1", "theory.copies.x=1: 'copies' must be a table to have a key 'x', but is a value."),
         ("theory", "theory: an override must have the form table.key=value, such as theory.copies=1e5."),
         ("=1", "=1: an override must have the form table.key=value, such as theory.copies=1e5."),
-        ("theory..copies=1", "theory..copies=1: an override must have the form table.key=value, such as theory.copies=1e5."),
-        ("theory.rule=1\nfloor=2", 'theory.rule=1\nfloor=2: [theory] rule must be one of smolin, printed, but is \'1\\nfloor=2\'.'),
+        (
+            "theory..copies=1",
+            "theory..copies=1: an override must have the form table.key=value, such as theory.copies=1e5.",
+        ),
+        (
+            "theory.rule=1\nfloor=2",
+            "theory.rule=1\\nfloor=2: [theory] rule must be one of smolin, printed, but is '1\\nfloor=2'.",
+        ),
         ("theory=3", "theory=3: [theory] must be a table, but is 3; write [theory]."),
     ],
-)  # fmt: skip
+)
 def test_a_bad_override_is_named(override, expected):
     assert faults_of("rabi", override) == (expected,)
 
@@ -335,7 +417,7 @@ def test_a_file_that_is_no_scenario_gets_one_sentence(written, refuses, content,
         ("result.nc", "result.nc: a scenario must be a file that ends in .toml, but this ends in '.nc'"),
         ("data.npz", "data.npz: a scenario must be a file that ends in .toml, but this ends in '.npz'"),
         ("./rabi", "rabi: a scenario must be a file that ends in .toml, but this has no suffix"),
-        ("a\0.toml", "a\0.toml: cannot be read|there is no such file"),
+        ("a\0.toml", r"a\\x00.toml: (cannot be read|there is no such file)"),
         (f"{'a' * 5000}.toml", "cannot be read|there is no such file"),
     ],
 )
@@ -454,10 +536,9 @@ def test_a_scenario_as_run_is_the_same_scenario(name, written):
 def refused_or_loaded(name: str, *overrides: str) -> None:
     try:
         scenario = load(name, overrides)
-    except Refusal as refusal:
-        assert str(refusal)
-    else:
-        assert math.isfinite(float(scenario.experiment.tlist[-1]))
+    except Refusal:
+        return
+    assert math.isfinite(float(scenario.experiment.tlist[-1]))
 
 
 QUIET = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
@@ -496,7 +577,9 @@ PATHS = st.sampled_from(
         "claim": ("kind", "max_score"),
     }.items() for key in keys]
 )  # fmt: skip
-SMALL = st.integers(-3, 9) | st.floats(-9, 9) | st.sampled_from([math.nan, math.inf, 1e300, 2**63, True, "", "1j", "ket"])
+SMALL = (
+    st.integers(-3, 9) | st.floats(-9, 9) | st.sampled_from([math.nan, math.inf, 1e300, 2**63, True, "", "1j", "ket"])
+)
 TREES = st.recursive(SMALL, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
 
 

@@ -131,6 +131,7 @@ BAD_SYSTEMS = [
     (lambda: two_level(hbar=0), ValueError, "hbar must be > 0"),
     (lambda: three_level((0.0, 1.0)), ValueError, r"energies must be three: .* energies is \(0.0, 1.0\)"),
     (lambda: three_level(5), ValueError, "energies must be three"),
+    (lambda: three_level(np.eye(30)), ValueError, "energies must be three"),
     (lambda: three_level("012"), ValueError, "energies must be three"),
     (lambda: three_level((0.0, 1.0, NAN)), ValueError, "energies must be finite"),
     (lambda: three_level(couplings=(1, 2, 3, 4)), ValueError, "couplings must be three"),

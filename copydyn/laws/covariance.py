@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import factorial
 
 from copydyn.laws.infidelity import losses_on
-from copydyn.laws.kicks import laplacians, levers
+from copydyn.laws.kicks import sources
 from copydyn.laws.path import Path, Stretch
 from copydyn.laws.quadrature import Panels
 
 MOST_LABELS = 512
-"""Each point of the quadrature costs 12 P^3 operations."""
+"""The noise of larger systems would take hours."""
+
+TERMS = 12
+"""Of the series of exp(ix), |x| <= 1: what is left out is below 1e-8."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,19 +166,41 @@ def _drawn(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def _gathered(stretch: Stretch, panels: Panels, rounding: float) -> tuple[np.ndarray, np.ndarray]:
     """Covariance and relation of the kicks on ``panels``, carried back to the stretch's start, in its eigenbasis.
 
-    The kicks at one time are the graph Laplacian of the traffic between diagonal matrices of psi_a / 2 rho_a; real and
-    imaginary parts stand side by side, so that one product of real matrices gives both results.
+    Between two modes the way back is a factor exp(i x t), x = E_k - E_l or E_k + E_l, that turns by a radian at most
+    within a window of width `Flow.widest`. Its power series makes P^3 operations a matter of windows, not of points.
     """
-    flow, size = stretch.flow, stretch.ket.size
-    times, weights = panels.times.ravel(), panels.weights.ravel()
-    parts = np.zeros((2 * size, 2 * size))
-    done = 0
-    for kets in stretch.blocks(times, 2 * size * size):
-        part = slice(done, done + kets.shape[0])
-        done = part.stop
-        back = flow.phases(times[part] - stretch.start).conj()
-        rows = (levers(kets, rounding)[:, :, None] * flow.modes.conj() * back[:, None, :]).view(float)
-        weighted = laplacians(kets, flow.edges, weights[part]) @ rows
-        parts += rows.reshape(-1, 2 * size).T @ weighted.reshape(-1, 2 * size)
-    real, imaginary, mixed = parts[0::2, 0::2], parts[1::2, 1::2], parts[1::2, 0::2]
-    return real + imaginary + 1j * (mixed - mixed.T), real - imaginary + 1j * (mixed + mixed.T)
+    flow, modes = stretch.flow, stretch.flow.modes
+    energies = flow.frequencies
+    beats = np.array([np.subtract.outer(energies, energies), np.add.outer(energies, energies)])
+    total = np.zeros_like(beats, dtype=complex)
+    for middle, window in panels.windows(flow.widest):
+        moments = _moments(stretch, window, middle, rounding)
+        series = np.zeros_like(total)
+        for covariance, relation in reversed(moments):
+            series *= 1j * beats
+            series[0] += modes.conj().T @ covariance @ modes
+            series[1] += modes.conj().T @ relation @ modes.conj()
+        total += np.exp(1j * beats * (middle - stretch.start)) * series
+    return total[0], total[1]
+
+
+def _moments(stretch: Stretch, panels: Panels, middle: float, rounding: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """int (t - middle)^j / j! sum_e r_e k_e k_e^+ dt and the same with k_e k_e^T, for j = 0, 1, ...
+
+    The mean energy is taken out of the kets: it would turn the relation, but not the covariance, by more than a radian.
+    """
+    flow, edges, size = stretch.flow, stretch.flow.edges, stretch.ket.size
+    diagonals = np.zeros((2, TERMS, size), dtype=complex)
+    besides = np.zeros((2, TERMS, edges.a.size), dtype=complex)
+    for times, weights in panels.portions(max(size, edges.a.size)):
+        still = np.exp(1j * flow.centre * (times - stretch.start))[:, None]
+        diagonal, beside = sources(stretch.kets(times) * still, edges, rounding)
+        powers = np.vander(times - middle, TERMS, increasing=True) / factorial(np.arange(TERMS))
+        powers = (powers * weights[:, None]).T
+        diagonals += powers @ diagonal
+        besides += powers @ beside
+    matrices = np.zeros((2, TERMS, size, size), dtype=complex)
+    matrices[:, :, edges.a, edges.b] = besides
+    matrices[:, :, edges.b, edges.a] = [besides[0].conj(), besides[1]]
+    matrices[:, :, range(size), range(size)] = diagonals
+    return list(zip(*matrices))

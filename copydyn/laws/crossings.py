@@ -131,7 +131,7 @@ class _Passage(NamedTuple):
         """K = sum_b |v_b| (cos beta_b + beta_b sin beta_b) / |v|, beta_b in [-pi/2, pi/2]."""
         along = self.pulls * np.conj(self.pull) / self.speed**2
         beta = np.arctan2(np.abs(along.imag), np.abs(along.real))  # even in beta and of period pi
-        return float(np.sum(np.abs(along) * (np.cos(beta) + beta * np.sin(beta))))
+        return max(1.0, float(np.sum(np.abs(along) * (np.cos(beta) + beta * np.sin(beta)))))  # not 1 - 1e-16
 
     def own_share(self, times: np.ndarray) -> np.ndarray:
         """Rate of the perpendicular noise that the passage itself makes: y^2 sum_b |Re[conj(z) v_b]| / 2 |z|^4.

@@ -57,20 +57,28 @@ def tilts(kets: np.ndarray, directions: np.ndarray, edges: Edges, rounding: floa
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def laplacians(kets: np.ndarray, edges: Edges, weights: np.ndarray) -> np.ndarray:
-    """The graph Laplacian of the rates r_e times ``weights`` (time,), float64 (time, beable, beable)."""
+def sources(kets: np.ndarray, edges: Edges, rounding: float) -> tuple[np.ndarray, np.ndarray]:
+    """sum_e r_e k_e k_e^+ and sum_e r_e k_e k_e^T as lists; complex128 (2, time, beable) and (2, time, edge).
+
+    The first holds the diagonals, the second the entries [a, b] of the edges.
+    """
     times, size = kets.shape
-    out = np.zeros((times, size, size))
+    diagonal = np.zeros((2, times, size), dtype=np.complex128)
+    beside = np.empty((2, times, edges.a.size), dtype=np.complex128)
+    inverse = np.empty(size)
     for t in range(times):
-        psi = kets[t]
+        _invert(kets[t], rounding, inverse)
+        lever = 0.5 * kets[t] * inverse
         for e in range(edges.a.size):
             a, b = edges.a[e], edges.b[e]
-            rate = 2.0 * weights[t] * abs((np.conj(psi[a]) * psi[b] * edges.coupling[e]).imag)
-            out[t, a, b] -= rate
-            out[t, b, a] -= rate
-            out[t, a, a] += rate
-            out[t, b, b] += rate
-    return out
+            rate = 2.0 * abs((np.conj(kets[t, a]) * kets[t, b] * edges.coupling[e]).imag)
+            beside[0, t, e] = -rate * lever[a] * np.conj(lever[b])
+            beside[1, t, e] = -rate * lever[a] * lever[b]
+            diagonal[0, t, a] += rate
+            diagonal[0, t, b] += rate
+        diagonal[1, t] = diagonal[0, t] * lever**2
+        diagonal[0, t] *= lever * np.conj(lever)
+    return diagonal, beside
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

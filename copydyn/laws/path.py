@@ -22,6 +22,9 @@ MOST_LABELS = 2048
 BLOCK = 2**20
 """Numbers held at once: long times are worked through in blocks of this size."""
 
+MOST_STEPS = 60
+"""Steps towards a minimum; a simple one takes ten."""
+
 EPS = float(np.finfo(float).eps)
 
 
@@ -183,17 +186,19 @@ class Stretch:
     ) -> np.ndarray:
         """Where the growth of the labels passes zero, by false position with halved weights (the Illinois rule)."""
         root = 0.5 * (low + high)
-        for _ in range(60 if labels.size else 0):
-            span = at_high - at_low
-            guess = np.where(span > 0.0, high - at_high * (high - low) / np.where(span > 0.0, span, 1.0), root)
-            moved, root = np.abs(guess - root), guess
-            if np.all(moved <= 2.0 * EPS * np.abs(root)):
+        going = np.arange(labels.size)
+        for _ in range(MOST_STEPS):
+            if not going.size:
                 break
-            here = self.growth(root, labels)
-            rising = here >= 0.0
-            at_low = np.where(rising, 0.5 * at_low, here)
-            at_high = np.where(rising, here, 0.5 * at_high)
-            low, high = np.where(rising, low, root), np.where(rising, root, high)
+            span = at_high[going] - at_low[going]
+            guess = high[going] - at_high[going] * (high[going] - low[going]) / span
+            moved = np.abs(guess - root[going])
+            root[going] = guess
+            here = self.growth(guess, labels[going])
+            up, down = going[here >= 0.0], going[here < 0.0]
+            high[up], at_high[up], at_low[up] = root[up], here[here >= 0.0], 0.5 * at_low[up]
+            low[down], at_low[down], at_high[down] = root[down], here[here < 0.0], 0.5 * at_high[down]
+            going = going[(moved > 2.0 * EPS * np.abs(guess)) & (at_high[going] > at_low[going])]
         return root
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,9 @@ ORDER = 8
 
 RTOL = 1e-6
 """Relative error of an integral."""
+
+BLOCK = 2**20
+"""Numbers held at once: what needs more is worked through in portions."""
 
 SHORTEST = 1e-14
 """Shortest panel, relative to the time where it lies."""
@@ -47,9 +51,25 @@ class Panels(NamedTuple):
         """Gauss weights, float64 (panel, ORDER)."""
         return np.multiply.outer(0.5 * self.lengths, _WEIGHTS)
 
+    def portions(self, per_time: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Gauss points and weights, so many at once that arrays (time, per_time) stay small."""
+        times, weights = self.times.ravel(), self.weights.ravel()
+        size = max(1, BLOCK // per_time)
+        for first in range(0, times.size, size):
+            yield times[first : first + size], weights[first : first + size]
+
     def take(self, which: np.ndarray | slice) -> Panels:
         """Give some of the panels."""
         return Panels(self.starts[which], self.ends[which], self.owner[which])
+
+    def windows(self, widest: float) -> Iterator[tuple[float, Panels]]:
+        """Group the panels, which divide one interval, into windows as `evenly` did, with the middle of each."""
+        start, end = self.starts[0], self.ends[-1]
+        count = max(1, math.ceil((end - start) / widest))
+        width = (end - start) / count
+        number = ((0.5 * (self.starts + self.ends) - start) / width).astype(int)
+        for window in range(count):
+            yield float(start + (window + 0.5) * width), self.take(number == window)
 
     def halves(self) -> Panels:
         """Give the left and the right half of each panel, next to each other."""
@@ -74,9 +94,10 @@ class Quadrature(NamedTuple):
 def evenly(cuts: np.ndarray, widest: float) -> Panels:
     """Divide the intervals between ``cuts`` into panels at most ``widest`` long."""
     counts = np.maximum(1, np.ceil(np.diff(cuts) / widest)).astype(int)
-    edges = [np.linspace(start, end, count + 1) for start, end, count in zip(cuts[:-1], cuts[1:], counts)]
-    starts, ends = (np.concatenate([edge[part] for edge in edges]) for part in (slice(None, -1), slice(1, None)))
-    return Panels(starts, ends, np.repeat(np.arange(counts.size), counts))
+    owner = np.repeat(np.arange(counts.size), counts)
+    widths = (np.diff(cuts) / counts)[owner]
+    number = np.arange(owner.size) - (np.cumsum(counts) - counts)[owner]
+    return Panels(cuts[owner] + number * widths, cuts[owner] + (number + 1) * widths, owner)
 
 
 def integrate(rate: Rate, panels: Panels, *, rtol: float = RTOL, atol: float = 0.0) -> Quadrature:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from copydyn.experiment import System
-from copydyn.inputs import as_real
+from copydyn.inputs import as_real, shown
 from copydyn.refusal import BadType, BadValue
 
 
@@ -48,7 +48,7 @@ def as_complex(value: complex, name: str) -> complex:
     try:
         number = complex(value)
     except (TypeError, ValueError, OverflowError):
-        raise BadType(f"{name} must be a complex number, but is {value!r}.") from None
+        raise BadType(f"{name} must be a complex number, but is {shown(value)}.") from None
     if not np.isfinite(number):
         raise BadValue(f"{name} must be finite, but is {number}.")
     return number
@@ -56,5 +56,5 @@ def as_complex(value: complex, name: str) -> complex:
 
 def _three(values: Any, name: str) -> Any:
     if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str) or len(values) != 3:
-        raise BadValue(f"{name} must be three: E_0, E_1, E_2 and g_01, g_02, g_12; but {name} is {values!r}.")
+        raise BadValue(f"{name} must be three: E_0, E_1, E_2 and g_01, g_02, g_12; but {name} is {shown(values)}.")
     return values

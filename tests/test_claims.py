@@ -1,0 +1,154 @@
+"""Claims: each holds where it should, fails where it should, and says by which number and which rule."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from exact import detuned
+
+from copydyn.claims import FALSE_ALARM, Agrees, Deviates, Extinct, Still, Within, two_sided_binomial
+from copydyn.comparison import compare
+from copydyn.theories import CopyDynamics, Schrodinger
+
+
+def comparison(score=0.5, **series):
+    """A comparison of three save times, by what matters here."""
+    data = {"score": ((), score)} if score is not None else {}
+    for name, values in series.items():
+        data[name] = ("time" if np.ndim(values) else (), values)
+    return xr.Dataset(data, {"time": [0.0, 1.0, 2.0]}, {"sentence": "because"})
+
+
+def counted(last):
+    """A result of several replicas by their counts at the last of two save times."""
+    counts = np.stack([np.full_like(last, 5), last], axis=1)
+    events = np.zeros(counts.shape[:2], int)
+    coordinates = {"time": [0.0, 1.0], "beable": ["up", "down"]}
+    return xr.Dataset(
+        {"counts": (("replica", "time", "beable"), counts), "events": (("replica", "time"), events)}, coordinates
+    )
+
+
+@pytest.mark.parametrize(("score", "holds"), [(3.9, True), (-3.9, True), (4.1, False), (-4.1, False)])
+def test_agreement_is_a_matter_of_four_standard_errors(score, holds):
+    finding = Agrees().judge(None, comparison(score))
+    assert finding.holds is holds
+    side = "above" if score > 0 else "below"
+    assert f"{abs(score):.1f} standard errors {side} the law of finite N; the claim allows 4" in finding.sentence
+
+
+@pytest.mark.parametrize("score", [None, np.nan])
+@pytest.mark.parametrize("claim", [Agrees(), Deviates()])
+def test_without_a_law_neither_agreement_nor_deviation_holds(claim, score):
+    finding = claim.judge(None, comparison(score))
+    assert not finding.holds
+    assert "cannot be judged: because" in finding.sentence
+
+
+def test_a_deviation_has_the_sign_of_more_than_finite_n_explains():
+    assert Deviates().judge(None, comparison(4.1)).holds
+    assert not Deviates().judge(None, comparison(-9.0)).holds
+    assert not Deviates(at_least=5.0).judge(None, comparison(4.1)).holds
+
+
+@pytest.mark.parametrize(
+    ("by", "variable"), [("max_deviation", "worst_deviation"), ("total_variation", "worst_total_variation")]
+)
+@pytest.mark.parametrize(("worst", "holds"), [(0.32, True), (0.318, False), (0.29, False)])
+def test_a_deviation_by_distance_allows_for_two_errors(by, variable, worst, holds):
+    found = comparison(**{by: [0, 1, 2], variable: worst, f"{variable}_error": 0.0099})
+    finding = Deviates(by, at_least=0.3).judge(None, found)
+    assert finding.holds is holds
+    assert "± 0.0099; the claim asks for at least 0.3" in finding.sentence
+
+
+def test_a_deviation_by_infidelity_takes_its_largest_mean():
+    found = comparison(infidelity=[0.0, 0.6, 0.1], infidelity_error=[0.0, np.nan, 0.0])
+    assert Deviates("infidelity", at_least=0.6).judge(None, found).holds
+    assert not Deviates("infidelity", at_least=0.61).judge(None, found).holds
+
+
+@pytest.mark.parametrize(("bound", "holds"), [(0.25, True), (0.23, False)])
+def test_within_means_below_at_all_times_with_two_errors(bound, holds):
+    found = comparison(total_variation=[0.0, 0.2, 0.21], total_variation_error=[0.0, 0.02, 0.01])
+    finding = Within("total_variation", bound).judge(None, found)
+    assert finding.holds is holds
+    assert "total variation is at most 0.200 ± 0.020, at time 1" in finding.sentence
+
+
+def test_a_distance_that_was_not_measured_is_refused(refuses):
+    refuses(lambda: Within("infidelity", 0.1).judge(None, comparison()), ValueError, "no infidelity")
+    refuses(lambda: Deviates("infidelity", 0.1).judge(None, comparison()), ValueError, "no infidelity")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "holds"),
+    [
+        ({"at_least": 0.75}, True),
+        ({"at_least": 0.76}, False),
+        ({"at_most": 0.75}, True),
+        ({"at_most": 0.74}, False),
+        ({"at_least": 0.5, "at_most": 0.7}, False),
+        ({"probability": 0.75}, True),
+        ({"probability": 0.0}, False),
+        ({"probability": 1.0}, False),
+        ({"probability": 0.01}, False),
+    ],
+)
+def test_extinction_is_a_share_of_replicas(bounds, holds):
+    result = counted(np.array([[0, 10], [0, 10], [0, 10], [3, 7]]))
+    finding = Extinct("up", **bounds).judge(result, None)
+    assert finding.holds is holds
+    assert "label 'up' is extinct in 3 of 4 replicas, a share of 0.75" in finding.sentence
+
+
+def test_extinction_is_about_labels_that_exist(refuses):
+    experiment = detuned().experiment
+    Extinct("0", at_least=1).fit(experiment)
+    refuses(lambda: Extinct("up", at_least=1).fit(experiment), ValueError, "label must be one of 0, 1, but is 'up'")
+
+
+def test_the_binomial_test_is_two_sided_and_exact():
+    assert two_sided_binomial(0, 10, 0.5) == pytest.approx(2 * 0.5**10)
+    assert two_sided_binomial(10, 10, 0.5) == pytest.approx(2 * 0.5**10)
+    assert two_sided_binomial(1, 10, 0.5) == pytest.approx(2 * 11 * 0.5**10)
+    assert two_sided_binomial(5, 10, 0.5) == 1.0
+    assert two_sided_binomial(0, 2000, 0.9) == pytest.approx(0.0, abs=1e-300)
+
+
+def test_the_binomial_test_raises_few_false_alarms_and_has_power():
+    """Summed over all outcomes of 200 trials: at most `FALSE_ALARM` under p = 0.4, more than half under p = 0.6."""
+    alarms = [k for k in range(201) if two_sided_binomial(k, 200, 0.4) < FALSE_ALARM]
+    assert _chance(alarms, 0.4) <= FALSE_ALARM
+    assert _chance(alarms, 0.6) > 0.95
+
+
+def _chance(outcomes, p):
+    from scipy.stats import binom
+
+    return binom.pmf(outcomes, 200, p).sum()
+
+
+def test_stillness_allows_no_event():
+    result = counted(np.array([[5, 5]]))
+    assert Still().judge(result, None).holds
+    result["events"][:, -1] = 3
+    finding = Still().judge(result, None)
+    assert not finding.holds
+    assert finding.sentence == "3 copy events happened; the claim allows none"
+
+
+def test_claims_about_copies_refuse_a_theory_without_them(refuses):
+    experiment = detuned().experiment
+    reference = Schrodinger().evolve(experiment)
+    refuses(lambda: Extinct("0", at_least=1).judge(reference, None), ValueError, "does not give")
+    refuses(lambda: Still().judge(reference, None), ValueError, "does not have")
+
+
+def test_claims_read_a_real_comparison():
+    experiment = detuned().experiment
+    result = CopyDynamics(1000).evolve(experiment, seed=1, replicas=2)
+    found = compare(result, Schrodinger().evolve(experiment))
+    assert Within("max_deviation", 0.9).judge(result, found).holds
+    assert not Deviates("max_deviation", 0.9).judge(result, found).holds
+    assert not Still().judge(result, found).holds
+    assert Extinct("0", at_most=0).judge(result, found).holds

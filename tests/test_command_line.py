@@ -1,0 +1,365 @@
+"""The command line: every shipped scenario from its name to its verdict, exit codes, and what is left on disk."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from copydyn import pipeline, report, result
+from copydyn.__main__ import main
+from copydyn.laws import finite_copies
+from copydyn.scenario import load
+from copydyn.source import shipped
+from copydyn.theories import CopyDynamics
+from copydyn.wording import plus_minus
+
+REPLICAS = {"rabi-node": 10, "printed-rule": 5, "packet": 3}
+FEW = 8
+
+QUANTUM = """
+[system]
+kind = "gue"
+[preparation]
+kind = "random"
+[schedule]
+stop = 1
+points = 3
+[theory]
+kind = "Schrodinger"
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """As on the command line, where numpy is told before it starts: see `copydyn.__main__`."""
+    with threadpool_limits(1, "blas"):
+        yield
+
+
+def python(*arguments: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120, **options)
+
+
+# ---- scenarios
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_scenario_keeps_its_claim(here, capsys, name):
+    replicas = REPLICAS.get(name, FEW)
+    assert main(["scenario", name, "--replicas", str(replicas)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert re.search(r"^  claim         holds: .*\d", printed.out, re.MULTILINE)
+    assert re.search(rf"^  run           {replicas} replicas, seed 1, ", printed.out, re.MULTILINE)
+    assert max(map(len, printed.out.splitlines())) <= report.WIDTH
+    assert printed.out.endswith(f"kept in       results/{name}-001\n")
+    folder = Path("results", f"{name}-001")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "comparison.nc",
+        "figure.png",
+        "reference.nc",
+        "result.nc",
+        "scenario.toml",
+        "table.txt",
+        "versions.json",
+    ]
+    assert (folder / "table.txt").read_text() == printed.out[: printed.out.index("  kept in")]
+    assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
+    kept = result.read(folder / "result.nc")
+    assert kept.attrs["seed"] == 1
+    assert kept.sizes["replica"] == replicas
+    assert result.read(folder / "reference.nc").attrs["theory"] == "Schrodinger"
+    assert "total_variation" in xr.load_dataset(folder / "comparison.nc", engine="h5netcdf", decode_times=False)
+    assert {"copydyn", "numpy", "numba", "python"} <= set(json.loads((folder / "versions.json").read_text()))
+
+
+def test_resonance_stops_at_its_zero_at_every_size(here):
+    for copies in ("1e3", "1e4", "1e6"):
+        assert main(["scenario", "rabi-node", f"theory.copies={copies}", "--no-plot", "--replicas", "5"]) == 0
+
+
+def test_on_resonance_no_spectators_help(here, capsys):
+    """The floor keeps the label, but it rests there: see the scenario's description."""
+    assert main(["scenario", "rabi-node-spectators", "system.detuning=0", "--no-plot", "--replicas", "3"]) == 1
+    assert "DOES NOT HOLD: max deviation is at most 0.99" in capsys.readouterr().out
+
+
+def test_a_claim_that_does_not_hold_is_exit_code_1(here, capsys):
+    assert main(["scenario", "rabi", "claim.max_score=1e-9", "--replicas", "2", "--no-plot"]) == 1
+    assert "  claim         DOES NOT HOLD: the infidelity" in capsys.readouterr().out
+    assert not Path("results/rabi-001/figure.png").exists()
+
+
+def test_a_scenario_without_a_claim_is_exit_code_0(here, capsys):
+    Path("mine.toml").write_text(
+        "[system]\nkind='two-level'\n[preparation]\namplitudes=[0,1]\n[schedule]\ntimes=[0.5]\n[theory]\ncopies=9\n"
+    )
+    assert main(["scenario", "mine.toml"]) == 0
+    assert "claim" not in capsys.readouterr().out
+    assert Path("results/mine-001/figure.png").exists()
+
+
+def test_another_theory_is_judged_as_well(here, capsys):
+    Path("mine.toml").write_text(QUANTUM + "[claim]\nkind='within'\ndistance='infidelity'\nat_most=1e-9")
+    assert main(["scenario", "mine.toml"]) == 0
+    assert "  theory        Schrodinger\n" in capsys.readouterr().out
+
+
+def test_a_claim_about_what_the_theory_lacks_is_bad_input(here, capsys):
+    Path("mine.toml").write_text(QUANTUM + "[claim]\nkind='still'\n")
+    assert main(["scenario", "mine.toml"]) == 2
+    assert capsys.readouterr().err.startswith("copydyn: claim 'still' is about copy events")
+
+
+def test_a_stationary_state_is_still(here):
+    arguments = [
+        "system.detuning=0",
+        'preparation.kind="eigenstate"',
+        "claim.kind=still",
+        "--replicas",
+        "2",
+        "--no-plot",
+    ]
+    Path("mine.toml").write_text(
+        "[system]\nkind='two-level'\n[preparation]\nkind='eigenstate'\n[schedule]\nstop=9\npoints=3\n[theory]\ncopies=1e4\n"
+        "[claim]\nkind='still'\n"
+    )
+    assert main(["scenario", "mine.toml", *arguments]) == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [("theory.phase_spread=0.3", "theory.copies=500"), ("theory.preparation=multinomial",), ("theory.engine=agents",)],
+)
+def test_each_way_to_run_copies_gets_a_verdict(here, capsys, changes):
+    assert main(["scenario", "rabi", "theory.copies=2000", "schedule.stop=2", *changes, "--replicas", "3"]) in (0, 1)
+    printed = capsys.readouterr().out
+    assert re.search("^  verdict       (agrees|deviates|unjudged): ", printed, re.MULTILINE)
+
+
+# ---- one seed, the same bytes
+
+
+def test_the_scenario_as_run_gives_the_same_run(here, capsys):
+    changes = [
+        "theory.copies=1e3",
+        "system.coupling=[0.3, 0.4]",
+        "run.replicas=3",
+        "theory.rule=smolin",
+        'title=odd \\ "title"',
+    ]
+    text = re.sub("seed = 1\n", "", shipped()["rabi"].read_text())
+    Path("mine.toml").write_text(text)
+    main(["scenario", "mine.toml", *changes, "--out", "first", "--no-plot"])
+    main(["scenario", "first/mine-001/scenario.toml", "--out", "second", "--no-plot"])
+    first, second = (result.read(path) for path in sorted(here.glob("*/*/result.nc")))
+    assert first.attrs["seed"] == second.attrs["seed"]
+    assert first["counts"].values.tobytes() == second["counts"].values.tobytes()
+    xr.testing.assert_identical(first, second)
+    tables = tomllib.loads(Path("first/mine-001/scenario.toml").read_text())
+    assert tables["title"] == 'odd \\ "title"'
+    assert tables["system"]["coupling"] == [0.3, 0.4]
+    assert tables["run"] == {"replicas": 3, "seed": first.attrs["seed"]}
+
+
+def test_replicas_and_seed_are_short_for_overrides(here):
+    shared = ["scenario", "rabi", "theory.copies=1e3", "--no-plot", "--quiet"]
+    main([*shared, "--seed", "7", "--replicas", "2", "schedule.stop=3"])
+    main([*shared, "schedule.stop=3", "run.seed=7", "run.replicas=2"])
+    one, two = (result.read(path) for path in sorted(here.glob("results/*/result.nc")))
+    xr.testing.assert_identical(one, two)
+
+
+def test_without_a_seed_every_run_is_another(here):
+    Path("mine.toml").write_text(shipped()["rabi"].read_text().replace("seed = 1\n", ""))
+    for _ in range(2):
+        main(["scenario", "mine.toml", "theory.copies=1e3", "run.replicas=1", "--no-plot", "--quiet"])
+    seeds = {result.read(path).attrs["seed"] for path in here.glob("results/*/result.nc")}
+    assert len(seeds) == 2
+
+
+# ---- bad input
+
+
+def test_every_fault_is_a_line_and_the_exit_code_is_2(here, capsys):
+    arguments = ["theory.copys=1", "preparation.amplitudes=3", "--seed", "x", "--replicas", "0", "--out", "kept"]
+    assert main(["scenario", "rabi", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines() == [
+        "copydyn: preparation.amplitudes=3: [preparation] amplitudes must be a list of complex numbers, but is 3.",
+        "copydyn: theory.copys=1: [theory] 'copys' is no key of CopyDynamics; did you mean 'copies'?",
+        'copydyn: --seed x: [run] seed must be a whole number below 2^63, but is "x".',
+    ]
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["scenari"],
+        ["scenario"],
+        ["scenario", "rabi", "--copies", "3"],
+        ["list", "rabi"],
+        ["scenario", "rabi", "--out"],
+    ],
+)
+def test_the_parser_has_exit_code_2_as_well(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: copydyn" in capsys.readouterr().err
+
+
+def test_an_output_folder_that_cannot_be_written_is_found_before_the_run(here, capsys, monkeypatch):
+    Path("file").write_text("")
+    monkeypatch.setattr(CopyDynamics, "evolve", lambda *_, **__: pytest.fail("the run has started"))
+    assert main(["scenario", "rabi", "--out", "file"]) == 2
+    assert capsys.readouterr().err == (
+        "copydyn: file: results must be kept in a folder that can be written, but: a file stands in its way; "
+        "choose one with --out.\n"
+    )
+
+
+def test_a_disk_that_fills_up_does_not_lose_the_table(here, capsys, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["scenario", "rabi", "theory.copies=1e3", "--replicas", "2"]) == 2
+    printed = capsys.readouterr()
+    assert "  verdict       " in printed.out
+    assert printed.err.startswith(
+        "copydyn: results: results must be kept in a folder that can be written, but: No space"
+    )
+    assert list(Path("results").iterdir()) == []
+
+
+def test_a_run_that_does_not_fit_into_memory_is_refused(here, capsys, monkeypatch):
+    def too_much(*_, **__):
+        raise MemoryError("Unable to allocate 9.9 PiB")
+
+    monkeypatch.setattr(CopyDynamics, "evolve", too_much)
+    assert main(["scenario", "rabi"]) == 2
+    assert capsys.readouterr().err.startswith("copydyn: the run must fit into memory, but: Unable to allocate 9.9 PiB;")
+
+
+def test_an_interrupted_run_says_so(here, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CopyDynamics, "evolve", interrupted)
+    assert main(["scenario", "rabi"]) == 130
+    assert capsys.readouterr().err == "copydyn: interrupted; no result was kept.\n"
+
+
+def test_a_fault_of_copydyn_keeps_its_traceback(here, monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(CopyDynamics, "evolve", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        main(["scenario", "rabi"])
+
+
+# ---- the edges of the process
+
+
+def test_list_names_titles_and_claims(capsys):
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(re.search(rf"^{name} +\w", printed, re.MULTILINE) for name in shipped())
+    assert 'claims: extinct with label = "0", at_least = 1' in printed
+
+
+def test_quiet_prints_nothing(here, capsys):
+    assert main(["scenario", "rabi", "theory.copies=1e3", "--replicas", "2", "--quiet", "--no-plot"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom copydyn.__main__ import main\n"
+        "try: main(['scenario', '--help'])\nexcept SystemExit as end: assert end.code == 0\n"
+        "assert not {'numpy', 'pydantic', 'xarray', 'matplotlib', 'numba'} & set(sys.modules)"
+    )
+    finished = python("-c", code)
+    assert finished.returncode == 0, finished.stderr
+    assert "table.key=value" in finished.stdout
+
+
+def test_a_run_imports_no_global_plotting_no_agents_and_no_oracle_of_others(here):
+    code = (
+        "import sys\nfrom copydyn.__main__ import main\n"
+        "assert main(['scenario', 'rabi', 'theory.copies=1e3', '--replicas', '2', '--quiet']) == 0\n"
+        "assert not {'matplotlib.pyplot', 'mesa', 'qutip', 'dask'} & set(sys.modules)"
+    )
+    finished = python("-c", code, cwd=here, env={**os.environ, "PYTHONPATH": str(Path(pipeline.__file__).parents[1])})
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_a_reader_who_leaves_early_changes_nothing(here):
+    command = [sys.executable, "-m", "copydyn", "scenario", "rabi", "theory.copies=1e3", "--replicas", "2", "--no-plot"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(pipeline.__file__).parents[1])}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=here, env=environment)
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=120) == 0
+    assert said == b""
+    assert (here / "results" / "rabi-001" / "result.nc").exists()
+
+
+# ---- the pipeline and the table
+
+
+def test_the_law_of_multinomial_counts_starts_from_the_mean():
+    scenario = load("rabi", ["theory.preparation=multinomial", "schedule.points=3"])
+    law = pipeline.law_of(scenario.experiment, scenario.theory, seed=1)
+    expected = finite_copies(scenario.experiment, scenario.experiment.ket, multinomial=True)
+    np.testing.assert_allclose(law["infidelity_law"], expected["infidelity_law"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("change", ["theory.phase_spread=0.1", "theory.kind=Schrodinger", "system.levels=513"])
+def test_there_is_no_law_without_aligned_copies_or_with_too_many_labels(change):
+    changes = ["theory.phase_spread=0.1"] if "spread" in change else []
+    changes += ["system.levels=513"] if "levels" in change else []
+    scenario = load("gue", changes)
+    theory = type("Other", (), {})() if "kind" in change else scenario.theory
+    assert pipeline.law_of(scenario.experiment, theory, seed=1) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "expected"),
+    [
+        (6.0812, 0.1234, "6.08 ± 0.12"),
+        (-0.5, 0.02, "-0.500 ± 0.020"),
+        (6.0812e-5, 1.2e-6, "(6.08 ± 0.12)e-05"),
+        (0.0, 1.2e-6, "(0.0 ± 1.2)e-06"),
+        (123456789.0, 2.0e6, "(1.235 ± 0.020)e+08"),
+        (82325.2, 139.0, "82325 ± 139"),
+        (0.25, np.nan, "0.25"),
+        (0.25, 0.0, "0.25"),
+        (0.9597, 5e-17, "0.9597"),
+        (np.inf, 1.0, "inf"),
+        (np.nan, np.nan, "nan"),
+    ],
+)
+def test_a_value_carries_two_digits_of_its_error(value, error, expected):
+    assert plus_minus(value, error) == expected
