@@ -12,6 +12,7 @@ from copydyn.kernels.flow import Couplings
 from copydyn.kernels.per_copy import sum_phases
 from copydyn.kernels.roster import Roster, nobody
 from copydyn.kernels.variates import binomial, fill_uniform
+from copydyn.refusal import BadValue
 
 PREPARATIONS = ("largest_remainder", "multinomial")
 
@@ -93,7 +94,10 @@ def couplings_of(hamiltonian: Matrix, hbar: float) -> Couplings:
 def admix(ket: np.ndarray, share: float, other: np.ndarray) -> np.ndarray:
     """sqrt(1 - share) psi + sqrt(share) psi_0, normalised again (section 3.4, remedy 3)."""
     mixed = np.sqrt(1.0 - share) * ket + np.sqrt(share) * other
-    return np.asarray(mixed / np.linalg.norm(mixed))
+    norm = float(np.linalg.norm(mixed))
+    if norm < 1e-7:
+        raise BadValue("admixture must leave something of psi0, but eps and ket cancel it; change the ket's phase.")
+    return np.asarray(mixed / norm)
 
 
 def share_out(ket: np.ndarray, copies: int) -> np.ndarray:

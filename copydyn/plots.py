@@ -130,15 +130,11 @@ def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:
     """N times the infidelity against its law, or where there is none the total variation."""
     times = comparison["time"].values
     law = comparison["predicted_infidelity"].values if "predicted_infidelity" in comparison else np.array([np.inf])
-    if "infidelity" in comparison and np.all(np.isfinite(law)):
-        copies = int(result.attrs["copies"])
-        name, label, scale = "infidelity", "N × infidelity", float(copies)
+    lawful = "infidelity" in comparison and bool(np.all(np.isfinite(law)))
+    name, label, scale = "total_variation", r"total variation from $|\psi|^2$", 1.0
+    if lawful:
+        name, label, scale = "infidelity", "N × infidelity", float(result.attrs["copies"])
         ax.plot(times, scale * law, color="black", linewidth=1.2, dashes=(4, 3), label="law of finite N")
-        if scale * comparison[name].values.max() > STEEP * max(scale * law.max(), 1e-300) > 0.0:
-            ax.set_yscale("log")
-            ax.set_ylim(bottom=1e-3 * scale * law.max())  # at the start there is only rounding
-    else:
-        name, label, scale = "total_variation", r"total variation from $|\psi|^2$", 1.0
     mean, error = (scale * comparison[variable].values for variable in (name, f"{name}_error"))
     error = np.nan_to_num(error)
     replicas = int(result.attrs.get("replicas", 1))
@@ -148,7 +144,10 @@ def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:
     ax.set(xlabel=_axis(comparison["time"]), ylabel=label)
     if times.size > 1:
         ax.set_xlim(times[0], times[-1])
-    if ax.get_yscale() == "linear":
+    if lawful and mean.max() > STEEP * scale * law.max() > 0.0:
+        ax.set_yscale("log")
+        ax.set_ylim(1e-3 * scale * law.max(), 3.0 * mean.max())  # below lies the rounding of the start
+    else:
         ax.set_ylim(bottom=0.0)
 
 

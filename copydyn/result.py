@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def check(result: xr.Dataset) -> None:
             raise BadValue("the counts of an ensemble must keep their sum, but it changes.")
 
 
-def write(result: xr.Dataset, path: Path) -> None:
+def write(result: xr.Dataset, path: Path | BytesIO) -> None:
     """Write ``result`` as netCDF; complex variables get a last dimension `part` (real, imaginary)."""
     check(result)
     plain = result.copy()

@@ -3,7 +3,6 @@ place for the sentences about it. Nothing here knows what a table means."""
 
 from __future__ import annotations
 
-import copy
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -66,7 +65,7 @@ class Source:
 
     def override(self, override: Override) -> None:
         """Put the value of ``override`` in the place of the file's."""
-        *path, last = keys = override.key.split(".")
+        *path, last = keys = tuple(override.key.split("."))
         table = self.tables
         for part in path:
             table = table.setdefault(part, {})
@@ -76,9 +75,10 @@ class Source:
                 )
                 return
         table[last] = override.value
+        self.places = {key: place for key, place in self.places.items() if key[: len(keys)] != keys}
         for length in range(1, len(keys)):
-            self.places.setdefault(tuple(keys[:length]), override.place)
-        self.places[tuple(keys)] = override.place
+            self.places.setdefault(keys[:length], override.place)
+        self.places[keys] = override.place
 
 
 def parse_override(text: str) -> Override:
@@ -106,7 +106,6 @@ def read(name_or_path: str, overrides: Sequence[str | Override] = ()) -> Source:
         If the file is missing, empty, too large, no text, no TOML, or no regular file.
     """
     source = _parsed(find(name_or_path))
-    source.tables = copy.deepcopy(source.tables)
     for override in overrides:
         try:
             source.override(parse_override(override) if isinstance(override, str) else override)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from exact import EXACT, NEAR_A_NODE, Exact
+from scipy.linalg import expm
 
 from copydyn.theories import CopyDynamics, Schrodinger
 
@@ -27,7 +28,7 @@ def noise(case: Exact) -> float:
     delta rho_a = 2 Re(conj(psi_a) delta psi_a) has a variance of at most 4 rho_a (1 - rho_a) L/N <= L/N.
     """
     law = 0.0
-    fine = np.linspace(case.tlist[0], case.tlist[-1], 2001)
+    fine = np.linspace(case.tlist[0], case.tlist[-1], 501)
     for segment in case.system.segments(fine):
         h = case.system.pulses[segment.pulse].hamiltonian
         psi = case.path(0.5 * (segment.start + segment.end))
@@ -43,11 +44,20 @@ def deviation(case: Exact, theory: CopyDynamics) -> float:
 
 
 def test_the_list_tells_the_truth_about_nodes_and_norms(case):
-    weights = case.probabilities(np.linspace(case.tlist[0], case.tlist[-1], 1001))
+    weights = case.probabilities(np.linspace(case.tlist[0], case.tlist[-1], 301))
     assert np.abs(weights.sum(axis=1) - 1).max() < 1e-12
     assert weights.min() >= case.least
     assert (weights.min() > NEAR_A_NODE) == case.away_from_nodes
     assert np.allclose(case.path(float(case.tlist[0])), case.ket, atol=1e-14)
+
+
+def test_the_list_agrees_with_the_matrix_exponential(case):
+    ket = case.ket
+    for segment in case.system.segments(case.tlist):
+        h = case.system.pulses[segment.pulse].hamiltonian
+        h = h if isinstance(h, np.ndarray) else h.toarray()
+        ket = expm(-1j * (segment.end - segment.start) / case.system.hbar * h) @ ket
+        assert np.abs(ket - case.path(segment.end)).max() < 1e-13
 
 
 def test_the_list_asks_enough():

@@ -83,9 +83,12 @@ def test_the_reference_can_be_drawn_by_itself():
 
 
 def test_far_beyond_the_law_the_axis_is_logarithmic():
-    right = plot(*evolved(detuned(), copies=100_000, rule="printed")).axes[1]
+    result, reference, comparison = evolved(detuned(), copies=100_000, rule="printed")
+    right = plot(result, reference, comparison).axes[1]
     assert right.get_yscale() == "log"
-    assert right.get_ylim()[0] > 1e-6
+    lowest, highest = right.get_ylim()
+    assert lowest < 1e5 * comparison["predicted_infidelity"].max() < 1e5 * comparison["infidelity"].max() < highest
+    assert lowest > 1e-6
 
 
 @pytest.mark.parametrize("case", [detuned, triangle, flux], ids=lambda case: case.__name__)

@@ -373,6 +373,7 @@ def test_a_nested_value_may_be_overridden():
             "theory.rule=1\nfloor=2",
             "theory.rule=1\\nfloor=2: [theory] rule must be one of smolin, printed, but is '1\\nfloor=2'.",
         ),
+        ("theory={copies=0}", "theory={copies=0}: [theory] copies must be >= 1, but is 0."),
         ("theory=3", "theory=3: [theory] must be a table, but is 3; write [theory]."),
     ],
 )

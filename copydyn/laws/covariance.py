@@ -185,7 +185,7 @@ def _gathered(stretch: Stretch, panels: Panels, rounding: float) -> tuple[np.nda
 
 
 def _moments(stretch: Stretch, panels: Panels, middle: float, rounding: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """int (t - middle)^j / j! sum_e r_e k_e k_e^+ dt and the same with k_e k_e^T, for j = 0, 1, ...
+    """Int (t - middle)^j / j! sum_e r_e k_e k_e^+ dt and the same with k_e k_e^T, for j = 0, 1, ...
 
     The mean energy is taken out of the kets: it would turn the relation, but not the covariance, by more than a radian.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -25,16 +27,16 @@ def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool 
 
     Returns
     -------
-    Dataset with ``infidelity_law (time)``, inf from the first node on; ``infidelity_spread (time)``, N times the standard
-    deviation of one ensemble's infidelity; ``frequency_noise (time, beable)``, N times the variance of n_a/N; these two
-    are NaN from the first node on, and left out above `covariance.MOST_LABELS` labels. The attribute ``offset`` is the
+    Dataset with ``infidelity_law (time)``, inf from the first node on; ``infidelity_spread (time)``, N times the
+    standard deviation of one ensemble's infidelity; ``frequency_noise (time, beable)``, N times the variance of n_a/N; these
+    two are NaN from the first node on, and left out above `covariance.MOST_LABELS` labels. The attribute ``offset`` is the
     infidelity of ``ket`` itself, which unitary flow keeps.
     """
     system = experiment.system
     start = as_ket(ket, system.size, name="ket")
     law = infidelity_law(system.hamiltonian, start, experiment.tlist, hbar=system.hbar, multinomial=multinomial)
     about = {"units": "1", "long_name": "N times the mean infidelity that finite N must give"}
-    data = {"infidelity_law": ("time", law, about)}
+    data: dict[str, Any] = {"infidelity_law": ("time", law, about)}
     if system.size <= MOST_LABELS:
         noise = kick_covariance(system.hamiltonian, start, experiment.tlist, hbar=system.hbar, multinomial=multinomial)
         about = {"units": "1", "long_name": "N times the standard deviation of one ensemble's infidelity"}

@@ -21,7 +21,7 @@ from copydyn.ensemble import (
     share_out,
 )
 from copydyn.experiment import Experiment
-from copydyn.inputs import as_copies, as_ket, as_real, as_whole
+from copydyn.inputs import as_copies, as_ket, as_real, as_whole, shown
 from copydyn.kernels import per_copy, per_label
 from copydyn.kernels.flow import Couplings, Workspace, workspace
 from copydyn.kernels.roster import EventLog, event_log, roster_of
@@ -264,7 +264,7 @@ class CopyDynamics:
         if any(
             row >= settled.copies + experiment.system.size * max(self.spectators, self.floor) for row in self.follow
         ):
-            raise BadValue("follow must name rows that exist.")
+            raise BadValue(f"follow must name rows of copies that exist, but names {max(self.follow)}.")
         records: list[Record] = []
         with _bar(progress, replicas * float(experiment.tlist[-1] - experiment.tlist[0])) as bar:
             for replica in range(replicas):
@@ -316,12 +316,12 @@ def _doubled(log: EventLog) -> EventLog:
 
 def _choose(value: Any, name: str, options: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in options:
-        raise BadValue(f"{name} must be one of {', '.join(options)}, but is {value!r}.")
+        raise BadValue(f"{name} must be one of {', '.join(options)}, but is {shown(value)}.")
 
 
 def _as_rows(follow: Any, copies: Any) -> tuple[int, ...]:
     if isinstance(follow, (str, bytes)) or not np.iterable(follow):
-        raise BadType(f"follow must be a sequence of row numbers, but is {follow!r}.")
+        raise BadType(f"follow must be a sequence of row numbers, but is {shown(follow)}.")
     return tuple(as_whole(row, "follow") for row in follow)
 
 
@@ -334,7 +334,10 @@ def _as_admixture(admixture: Any) -> tuple[float, tuple[complex, ...]] | None:
     if not 0.0 <= share < 1.0:
         raise BadValue(f"eps of admixture must be in [0, 1), but is {share:g}.")
     ket = admixture[1].full() if hasattr(admixture[1], "full") else admixture[1]
-    return share, tuple(complex(amplitude) for amplitude in np.ravel(ket))
+    try:
+        return share, tuple(complex(amplitude) for amplitude in np.ravel(ket))
+    except (TypeError, ValueError):
+        raise BadType(f"the ket of admixture must be a vector of numbers, but is {shown(ket)}.") from None
 
 
 def _as_spread(spread: Any) -> float:
