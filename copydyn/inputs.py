@@ -157,7 +157,7 @@ def as_whole(value: Any, name: str, *, least: int = 0, most: int | None = None) 
             raise BadValue(f"{name} must be a whole number, but is {value:g}; round it.")
     whole = int(value)
     if whole < least:
-        raise BadValue(f"{name} must be >= {least}, but is {value}.")
+        raise BadValue(f"{name} must be >= {least}, but is {value}; give {least} or more.")
     if most is not None and whole > most:
         raise BadValue(f"{name} must be at most {most}, but is {value}.")
     return whole

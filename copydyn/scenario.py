@@ -24,6 +24,7 @@ from copydyn.parsing import Reader
 from copydyn.preparations import PREPARATIONS
 from copydyn.refusal import BadValue
 from copydyn.source import Override, Source, read
+from copydyn.streams import as_seed
 from copydyn.systems import SYSTEMS
 from copydyn.theories import THEORIES, CopyDynamics
 from copydyn.theory import Theory
@@ -46,7 +47,7 @@ class Run:
     def __post_init__(self) -> None:
         as_whole(self.replicas, "replicas", least=1)
         if self.seed is not None:
-            as_whole(self.seed, "seed")
+            as_seed(self.seed)
 
 
 @dataclass(frozen=True, eq=False)

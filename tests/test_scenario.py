@@ -209,7 +209,7 @@ def test_a_file_may_have_windows_lines_and_a_byte_order_mark(written):
             "",
             r"7: \[preparation\] amplitudes must be given, but is missing; add it as a list",
         ),
-        ("points = 3", "points = 1", r"12: \[schedule\] points must be >= 2, but is 1\."),
+        ("points = 3", "points = 1", r"12: \[schedule\] points must be >= 2, but is 1; give 2 or more\."),
         ("points = 3", "points = 1e9", r"12: \[schedule\] points must be at most 1000000, but is 1000000000;"),
         ("points = 3", "points = 2.5", r"12: \[schedule\] points must be a whole number below 2\^63, but is 2\.5\."),
         ("points = 3", "", r"11: \[schedule\] stop and points must be given, or else times;"),
@@ -224,7 +224,7 @@ def test_a_file_may_have_windows_lines_and_a_byte_order_mark(written):
         ("stop = 1\npoints = 3", "times = [0,\n1,\n'2']", r"11: .*a list of numbers, but times\[2\] is \"2\"\."),
         ("stop = 1", "stop = -1", r"11: \[schedule\] stop must lie behind start, .* they are -1 and 0\."),
         ("stop = 1", "start = -1\nstop = 1", r"12: \[schedule\] stop must lie behind start, .* they are 1 and -1\."),
-        ("copies = 1e3", "copies = 0", r"15: \[theory\] copies must be >= 1, but is 0\."),
+        ("copies = 1e3", "copies = 0", r"15: \[theory\] copies must be >= 1, but is 0; give 1 or more\."),
         (
             "copies = 1e3",
             "copies = 1e300",
@@ -239,7 +239,7 @@ def test_a_file_may_have_windows_lines_and_a_byte_order_mark(written):
             r"16: \[theory\] engine must be one of auto, exact, agents, but is 'fast'",
         ),
         ("copies = 1e3", "copies = 9\nrule = ''", r"16: \[theory\] rule must be one of smolin, printed, but is ''\."),
-        ("copies = 1e3", "copies = 9\nfloor = -1", r"16: \[theory\] floor must be >= 0, but is -1\."),
+        ("copies = 1e3", "copies = 9\nfloor = -1", r"16: \[theory\] floor must be >= 0, but is -1; give 0 or more\."),
         ("copies = 1e3", "", r"14: \[theory\] copies must be given, but is missing"),
         ("[theory]\ncopies = 1e3\n", "", r"mine\.toml: \[theory\] copies must be given, but is missing"),
         (
@@ -248,8 +248,16 @@ def test_a_file_may_have_windows_lines_and_a_byte_order_mark(written):
             r"mine\.toml: \[system\] is missing; add it with a kind of",
         ),
         ("[theory]\ncopies = 1e3", "[[theory]]\ncopies = 1e3", r"14: \[theory\] must be a table, but is \[\{copies"),
-        ("copies = 1e3", "copies = 1e3\n[run]\nreplicas = 0", r"17: \[run\] replicas must be >= 1, but is 0\."),
-        ("copies = 1e3", "copies = 1e3\n[run]\nseed = -1", r"17: \[run\] seed must be >= 0, but is -1\."),
+        (
+            "copies = 1e3",
+            "copies = 1e3\n[run]\nreplicas = 0",
+            r"17: \[run\] replicas must be >= 1, but is 0; give 1 or more\.",
+        ),
+        (
+            "copies = 1e3",
+            "copies = 1e3\n[run]\nseed = -1",
+            r"17: \[run\] seed must be >= 0, but is -1; give 0 or more\.",
+        ),
         (
             "copies = 1e3",
             "copies = 1e3\n[runs]\nseed = 1",
@@ -359,7 +367,7 @@ def test_a_nested_value_may_be_overridden():
     ("override", "expected"),
     [
         ("theory.copys=1e5", "theory.copys=1e5: [theory] 'copys' is no key of CopyDynamics; did you mean 'copies'?"),
-        ("theory.copies=0", "theory.copies=0: [theory] copies must be >= 1, but is 0."),
+        ("theory.copies=0", "theory.copies=0: [theory] copies must be >= 1, but is 0; give 1 or more."),
         ("theory.copies=", 'theory.copies=: [theory] copies must be a whole number below 2^63, but is "".'),
         ("theroy.copies=1", "theroy.copies=1: 'theroy' is no table or key of a scenario; did you mean 'theory'?"),
         ("theory.copies.x=1", "theory.copies.x=1: 'copies' must be a table to have a key 'x', but is a value."),
@@ -373,7 +381,7 @@ def test_a_nested_value_may_be_overridden():
             "theory.rule=1\nfloor=2",
             "theory.rule=1\\nfloor=2: [theory] rule must be one of smolin, printed, but is '1\\nfloor=2'.",
         ),
-        ("theory={copies=0}", "theory={copies=0}: [theory] copies must be >= 1, but is 0."),
+        ("theory={copies=0}", "theory={copies=0}: [theory] copies must be >= 1, but is 0; give 1 or more."),
         ("theory=3", "theory=3: [theory] must be a table, but is 3; write [theory]."),
     ],
 )

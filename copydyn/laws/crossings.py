@@ -56,9 +56,9 @@ def node_crossings(
 ) -> list[NodeCrossing]:
     """P(extinct) = (1 + 2 s^2/K)^(-1/2) exp[-m / (K + 2 s^2)], m = N rho_min, for each minimum of each |psi_a|^2.
 
-    The law is that of N -> infinity with m fixed, for the first crossing that the ensemble comes to. Later ones take for
-    granted that the earlier ones were survived, and treat their noise as small: with an earlier m of order one that is
-    a guess. Derivation in docs/theory.md.
+    The law is that of N -> infinity with m fixed, for the first crossing that the ensemble comes to. Later ones take
+    for granted that the earlier ones were survived, and treat their noise as small: with an earlier m of order one that
+    is a guess. Derivation in docs/theory.md.
 
     Parameters
     ----------

@@ -55,11 +55,11 @@ def binomial_turning(n: Any, chi: Any) -> Turning:
 def extinction_probability(m: Any, s2: Any = 0.0, crossing: int = 1, churn: Any = 1.0) -> np.ndarray:
     """(1 + 2 s^2/K)^(-1/2) exp[-m / (K + 2 s^2)], and exp(-m/r) by the r-th crossing on resonance.
 
-    A path that passes its node at the distance y = sqrt(m) loses the label with the chance exp(-y^2/K); noise made on the
-    way there spreads y by s^2. The churn K = sum_b |v_b| (cos beta_b + beta_b sin beta_b) / |sum_b v_b| is one where all
-    neighbours pull in one direction, and more where they pull against or across each other and so exchange copies with
-    the label that bring it nowhere: v_b is the pull of neighbour b and beta_b its angle to their sum, modulo pi, in
-    [-pi/2, pi/2]. Derivation in docs/theory.md.
+    A path that passes its node at the distance y = sqrt(m) loses the label with the chance exp(-y^2/K); noise made on
+    the way there spreads y by s^2. The churn K = sum_b |v_b| (cos beta_b + beta_b sin beta_b) / |sum_b v_b| is one
+    where all neighbours pull in one direction, and more where they pull against or across each other and so exchange
+    copies with the label that bring it nowhere: v_b is the pull of neighbour b and beta_b its angle to their sum,
+    modulo pi, in [-pi/2, pi/2]. Derivation in docs/theory.md.
 
     Parameters
     ----------

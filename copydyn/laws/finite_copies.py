@@ -28,9 +28,9 @@ def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool 
     Returns
     -------
     Dataset with ``infidelity_law (time)``, inf from the first node on; ``infidelity_spread (time)``, N times the
-    standard deviation of one ensemble's infidelity; ``frequency_noise (time, beable)``, N times the variance of n_a/N; these
-    two are NaN from the first node on, and left out above `covariance.MOST_LABELS` labels. The attribute ``offset`` is the
-    infidelity of ``ket`` itself, which unitary flow keeps.
+    standard deviation of one ensemble's infidelity; ``frequency_noise (time, beable)``, N times the variance of n_a/N;
+    these two are NaN from the first node on, and left out above `covariance.MOST_LABELS` labels. The attribute
+    ``offset`` is the infidelity of ``ket`` itself, which unitary flow keeps.
     """
     system = experiment.system
     start = as_ket(ket, system.size, name="ket")

@@ -114,6 +114,8 @@ class CopyDynamics:
             "phase_spread": _as_spread(self.phase_spread),
             "phase_step": _as_phase_step(self.phase_step),
         }
+        if not isinstance(self.record_events, (bool, np.bool_)):
+            raise BadType(f"record_events must be True or False, but is {shown(self.record_events)}.")
         _choose(self.engine, "engine", ENGINES)
         _choose(self.rule, "rule", tuple(RULES))
         _choose(self.preparation, "preparation", PREPARATIONS)
@@ -258,6 +260,8 @@ class CopyDynamics:
         ------
         BadType, BadValue
         """
+        if not isinstance(experiment, Experiment):
+            raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
         replicas = as_whole(replicas, "replicas", least=1)
         seed = as_seed(seed)
         settled = self.resolved(experiment.system.size)

@@ -11,6 +11,7 @@ import xarray as xr
 from copydyn import result
 from copydyn.experiment import Experiment
 from copydyn.observables import energies, expectations
+from copydyn.refusal import BadValue
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ class Schrodinger:
 
         system = experiment.system
         pulses: Any = system.hamiltonian if len(system.pulses) == 1 else list(system.pulses)
-        kets = sesolve(pulses, experiment.ket, experiment.tlist, hbar=system.hbar, tol=self.tol)[None]
+        try:
+            kets = sesolve(pulses, experiment.ket, experiment.tlist, hbar=system.hbar, tol=self.tol)[None]
+        except ValueError as cause:  # the experiment is sound: what is left is a precision that float64 cannot keep
+            raise BadValue(str(cause)) from None
         weights = np.abs(kets[0]) ** 2
         variables: dict[str, Any] = {
             "probability": weights / weights.sum(axis=1, keepdims=True),
