@@ -34,7 +34,7 @@ from copydyn.ensemble import couplings_of, share_out
 from copydyn.experiment import System
 from copydyn.kernels import per_label, variates
 from copydyn.kernels.flow import Couplings, workspace
-from copydyn.kernels.roster import event_log, nobody
+from copydyn.kernels.roster import event_log
 from copydyn.systems import gue, ring, two_level
 
 COPIES = 10**6
@@ -111,7 +111,7 @@ def repeated(case: Case, advance: Callable[..., Tally]) -> tuple[float, Outcome]
 
 def kernels_run(case: Case) -> Callable[[], tuple[float, Outcome]]:
     couplings = case.couplings
-    work, roster, log = workspace(case.system.size, couplings.a.size), nobody(), event_log(0)
+    work, roster, log = workspace(case.system.size, couplings.a.size), None, event_log(0)
 
     def advance(counts: np.ndarray, unit: np.ndarray, random_state: np.ndarray) -> Tally:
         rest = (PHASE_STEP, 0, per_label.MODE_SMOLIN, NO_BUDGET, random_state, work, roster, log)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
@@ -10,7 +10,7 @@ from scipy import sparse
 from copydyn.inputs import Matrix
 from copydyn.kernels.flow import Couplings
 from copydyn.kernels.per_copy import sum_phases
-from copydyn.kernels.roster import Roster, nobody
+from copydyn.kernels.roster import Roster
 from copydyn.kernels.variates import binomial, fill_uniform
 from copydyn.refusal import BadValue
 
@@ -29,8 +29,8 @@ class Ensemble:
         Where the phases are aligned, exp(-i phi_a); otherwise Z_a = sum over the copies of label a of exp(-i phi_I).
     random_state : uint64 (4,)
         The generator that this ensemble owns.
-    roster : Roster
-        The rows of the copies; `nobody()` where they have no identity.
+    roster : Roster, optional
+        The rows of the copies; None where they have no identity.
     aligned : bool
         Whether all copies of a label share one phase.
     """
@@ -38,13 +38,20 @@ class Ensemble:
     counts: np.ndarray
     factor: np.ndarray
     random_state: np.ndarray
-    roster: Roster = field(default_factory=nobody)
+    roster: Roster | None = None
     aligned: bool = True
 
     @property
     def copies(self) -> int:
         """N, which never changes."""
         return int(self.counts.sum())
+
+    @property
+    def rows(self) -> Roster:
+        """The rows of copies that have an identity."""
+        if self.roster is None:
+            raise BadValue("these copies must have an identity, but are only counted; take engine 'agents'.")
+        return self.roster
 
     @property
     def frequencies(self) -> np.ndarray:
@@ -74,8 +81,8 @@ class Ensemble:
     def copy_phases(self) -> np.ndarray:
         """Phase of each row, float64 (copy,), rad."""
         if self.aligned:
-            return np.mod(-np.angle(self.factor), 2.0 * np.pi)[self.roster.beable]
-        return self.roster.phase
+            return np.mod(-np.angle(self.factor), 2.0 * np.pi)[self.rows.beable]
+        return self.rows.phase
 
 
 def couplings_of(hamiltonian: Matrix, hbar: float) -> Couplings:
@@ -85,8 +92,8 @@ def couplings_of(hamiltonian: Matrix, hbar: float) -> Couplings:
     keep = order[upper.data[order] != 0.0]
     return Couplings(
         omega=np.ascontiguousarray(hamiltonian.diagonal().real / hbar),
-        a=upper.coords[0][keep].astype(np.int32),
-        b=upper.coords[1][keep].astype(np.int32),
+        a=upper.coords[0][keep].astype(np.uint32),
+        b=upper.coords[1][keep].astype(np.uint32),
         h=np.ascontiguousarray(upper.data[keep] / hbar),
     )
 
@@ -143,7 +150,7 @@ def add_spectators(counts: np.ndarray, factor: np.ndarray, extra: int, drift: np
 
 def scatter_phases(ensemble: Ensemble, spread: float) -> None:
     """Give each row its label's phase plus normal noise of ``spread`` rad (uniform where infinite), in place."""
-    rows = ensemble.roster
+    rows = ensemble.rows
     rows.phase[:] = ensemble.copy_phases
     if np.isinf(spread):
         rows.phase[:] = 2.0 * np.pi * _uniforms(ensemble.random_state, rows.phase.size)

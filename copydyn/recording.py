@@ -47,7 +47,7 @@ class Record:
         self.events[at] = snapshot.events
         self.aligned = ensemble.aligned
         if self.follow.size:
-            self.tagged_beable[at] = ensemble.roster.beable[self.follow]
+            self.tagged_beable[at] = ensemble.rows.beable[self.follow]
             self.tagged_phase[at] = ensemble.copy_phases[self.follow]
         if self.keep_events:
             self.log.append(tuple(column[: snapshot.log.used[0]].copy() for column in snapshot.log[:5]))

@@ -13,7 +13,7 @@ from copydyn.ensemble import couplings_of
 from copydyn.experiment import Experiment
 from copydyn.kernels.flow import begin_step, sine_after, workspace
 from copydyn.kernels.per_label import REACHED, advance
-from copydyn.kernels.roster import event_log, nobody
+from copydyn.kernels.roster import event_log
 from copydyn.theories import CopyDynamics
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.3j], [0.1, -0.3j, 0.2]])
@@ -68,7 +68,7 @@ def frozen_flow(phase_step, span=3.0):
     work = workspace(3, couplings.a.size)
     random_state = np.random.SeedSequence(5).generate_state(4, np.uint64)
     status, now, events, _, steps = advance(
-        counts, unit, couplings, 0.0, span, phase_step, 1000, 1.0, 2**60, random_state, work, nobody(), event_log(0)
+        counts, unit, couplings, 0.0, span, phase_step, 1000, 1.0, 2**60, random_state, work, None, event_log(0)
     )
     assert (status, now, events) == (REACHED, span, 0)
     return unit, steps

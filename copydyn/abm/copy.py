@@ -36,7 +36,7 @@ class Copy(Agent):
     @property
     def beable(self) -> int:
         """Number of the label that this copy carries."""
-        return int(self.model.ensemble.roster.beable[self.row])
+        return int(self.model.ensemble.rows.beable[self.row])
 
     @property
     def label(self) -> str:
@@ -49,7 +49,7 @@ class Copy(Agent):
         ensemble = self.model.ensemble
         if ensemble.aligned:
             return -cmath.phase(ensemble.factor[self.beable]) % (2.0 * math.pi)
-        return float(ensemble.roster.phase[self.row])
+        return float(ensemble.rows.phase[self.row])
 
     def step(self) -> None:
         """Meet a copy drawn from the other label, and copy it or be copied: the readable twin of the kernels.
@@ -76,9 +76,9 @@ class Copy(Agent):
         """Take the whole state of ``other``: a_I <- a_J, phi_I <- phi_J (4)."""
         ensemble = self.model.ensemble
         if ensemble.aligned:
-            move(self.row, other.beable, ensemble.counts, ensemble.roster)
+            move(self.row, other.beable, ensemble.counts, ensemble.rows)
         else:
-            join(self.row, other.row, ensemble.counts, ensemble.factor, ensemble.roster)
+            join(self.row, other.row, ensemble.counts, ensemble.factor, ensemble.rows)
 
     def _phase_after(self, elapsed: float) -> float:
         """Phase a little after the beginning of the step, with the turning rate that held there (40)."""

@@ -128,7 +128,7 @@ class CopyModel(OptionalRegistry):
     def draw_member(self, label: int) -> Copy:
         """Draw one of the copies that carry ``label``."""
         rank = below(self.ensemble.random_state, self.ensemble.counts[label])
-        return self.copy(int(member(label, rank, self.ensemble.roster)))
+        return self.copy(int(member(label, rank, self.ensemble.rows)))
 
     def happen(self, copier: Copy, copied: Copy) -> None:
         """Let a copy event happen now, or at the end of the step if it ends the step."""
@@ -170,9 +170,9 @@ class CopyModel(OptionalRegistry):
             self.draw_member(self.meeting.label).step()
         self.meeting = None
         if not self._crossing:
-            finish(counts, factor, couplings, length, work, ensemble.roster)
+            finish(counts, factor, couplings, length, work, ensemble.rows)
             return (end if length >= end - start else start + length), self._happened
-        finish(counts, factor, couplings, elapsed, work, ensemble.roster)
+        finish(counts, factor, couplings, elapsed, work, ensemble.rows)
         self._take_over(*self._crossing.pop(), at=start + elapsed)
         return start + elapsed, self._happened
 

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from copydyn.kernels.compiled import kernel
 from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, record, room_for
 from copydyn.kernels.roster import member, move
 from copydyn.kernels.variates import below, draw_alias, exponential, fill_alias, uniform
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def advance_copies(
     counts, sums, couplings, start, end, phase_step, floor, mode, budget, random_state, work, roster, log
 ):
@@ -85,7 +84,7 @@ def advance_copies(
     return REACHED, now, events, proposals, steps
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def join(copier, copied, counts, sums, roster):
     """Let ``copier`` take over the state of ``copied``, and keep Z_a true."""
     old, new = roster.phase[copier], roster.phase[copied]
@@ -95,7 +94,7 @@ def join(copier, copied, counts, sums, roster):
     roster.phase[copier] = new
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sum_phases(sums, roster):
     """Z_a = sum over the copies J of label a of exp(-i phi_J)."""
     sums[:] = 0.0
@@ -104,7 +103,7 @@ def sum_phases(sums, roster):
         sums[roster.beable[copy]] += complex(math.cos(angle), -math.sin(angle))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def label_fields(counts, sums, couplings, work, field):
     """Write G_b into ``field``, and into ``work.strength`` the square that G_b would have without interference."""
     field[:] = 0.0
@@ -120,7 +119,7 @@ def label_fields(counts, sums, couplings, work, field):
             work.strength[b] += square * counts[a] / counts[b]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def begin_copies_step(counts, sums, couplings, longest, phase_step, work):
     """As `flow.begin_step`, with bounds that hold whatever the phases are."""
     omega, edge_a, edge_b, h = couplings
@@ -152,18 +151,18 @@ def begin_copies_step(counts, sums, couplings, longest, phase_step, work):
     return length, fill_alias(work.bound, edge_a.size, work.threshold, work.other, work.stack)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _turning(angle, label, omega, field):
     return omega[label] + math.cos(angle) * field[label].real - math.sin(angle) * field[label].imag
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _phase_after(copy, elapsed, omega, field, roster):
     angle = roster.phase[copy]
     return angle + elapsed * _turning(angle, roster.beable[copy], omega, field)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def finish_copies_step(counts, sums, couplings, elapsed, work, roster):
     """Advance every phase by the mean of its turning rates at both ends; leave Z_a of the new phases in ``sums``."""
     omega = couplings.omega

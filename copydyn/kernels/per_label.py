@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from numba import int32, uint32
 
+from copydyn.kernels.compiled import kernel
 from copydyn.kernels.flow import begin_step, finish_step, sine_after
 from copydyn.kernels.roster import member, move
-from copydyn.kernels.variates import below, draw_alias, exponential, uniform
+from copydyn.kernels.variates import closed, next_below, next_cell, next_exponential, next_uniform, opened
 
 MODE_SMOLIN = 1.0
 """Copies flow along (32), whose limit is the Schrödinger equation."""
@@ -20,7 +21,7 @@ MODE_PRINTED = -1.0
 REACHED, PAUSED, LOG_FULL, STALLED = range(4)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget, random_state, work, roster, log):
     """Evolve one ensemble in place from ``start`` towards ``end``.
 
@@ -46,7 +47,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
         there gives the same bytes as one that never paused.
     random_state : uint64 (4,)
     roster, log
-        See `copydyn.kernels.roster`; with `nobody()` the copies are anonymous and no event is written. A log that
+        See `copydyn.kernels.roster`; with None the copies are anonymous and no event is written. A log that
         might not hold the next step's events ends the call early: empty it and go on.
 
     Returns
@@ -56,7 +57,6 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
     """
     edge_a, edge_b = couplings.a, couplings.b
     edges = edge_a.size
-    identities = roster.beable.size > 0
     now = start
     events, proposals, steps = 0, 0, 0
     while now < end:
@@ -69,20 +69,26 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
             return LOG_FULL, now, events, proposals, steps
         elapsed = 0.0
         crossing = False
-        copier, copied, loses, gains = -1, -1, -1, -1
+        edge, loses, gains = uint32(0), uint32(0), uint32(0)
+        first, second, copier, copied = int32(-1), int32(-1), int32(-1), int32(-1)
+        words = opened(random_state)
         while total > 0.0:
-            elapsed += exponential(random_state) / total
+            wait, words = next_exponential(words)
+            elapsed += wait / total
             if elapsed >= length:
                 break
             proposals += 1
-            edge = draw_alias(random_state, edges, work.threshold, work.other) if edges > 1 else 0
+            if edges > 1:
+                edge, words = next_cell(words, edges, work.threshold, work.other)
             a, b = edge_a[edge], edge_b[edge]
-            first, second = -1, -1
-            if identities:
-                first = member(a, below(random_state, counts[a]), roster)
-                second = member(b, below(random_state, counts[b]), roster)
+            if roster is not None:
+                rank, words = next_below(words, counts[a])
+                first = member(a, rank, roster)
+                rank, words = next_below(words, counts[b])
+                second = member(b, rank, roster)
             sine = sine_after(work.sine[edge], work.cosine[edge], work.detuning[edge] * elapsed)
-            mark = uniform(random_state) * work.bound[edge]
+            share, words = next_uniform(words)
+            mark = share * work.bound[edge]
             if mark * mark >= (counts[a] * 1.0 * counts[b]) * (sine * sine):
                 continue
             if sine * mode > 0.0:
@@ -94,13 +100,14 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
             if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
                 crossing = True
                 break
-            if identities:
+            if roster is not None:
                 record(now + elapsed, copier, copied, loses, gains, log)
                 move(copier, gains, counts, roster)
             else:
                 counts[loses] -= 1
                 counts[gains] += 1
             events += 1
+        closed(words, random_state)
         if crossing:
             now += elapsed
         else:
@@ -108,7 +115,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
             now = end if length >= end - now else now + length
         finish_step(counts, unit, couplings, elapsed, work)
         if crossing:  # up to its very end the step knew the old counts, and so must the flow of the phases
-            if identities:
+            if roster is not None:
                 record(now, copier, copied, loses, gains, log)
                 move(copier, gains, counts, roster)
             else:
@@ -119,7 +126,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
     return REACHED, now, events, proposals, steps
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def room_for(expected, log):
     """Tell whether ``log`` holds a step of ``expected`` proposals: ten deviations more are never seen."""
     if log.time.size == 0:
@@ -127,7 +134,7 @@ def room_for(expected, log):
     return log.used[0] + expected + 10.0 * math.sqrt(expected) + 100.0 < log.time.size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def record(time, copier, copied, lost, gained, log):
     """Write one copy event, where a log is kept."""
     if log.time.size > 0:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from copydyn.kernels.compiled import kernel
 
 
 class Roster(NamedTuple):
@@ -41,11 +42,6 @@ class EventLog(NamedTuple):
     lost: np.ndarray
     gained: np.ndarray
     used: np.ndarray
-
-
-def nobody() -> Roster:
-    """Give the roster of an ensemble whose copies have no identity."""
-    return _allocate(0, 0)
 
 
 def roster_of(counts: np.ndarray, *, with_phases: bool) -> Roster:
@@ -82,7 +78,7 @@ def _allocate(copies: int, labels: int) -> Roster:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def enlist(counts, roster):
     """Fill the member lists from the rows; on return ``counts`` holds the length of each list."""
     counts[:] = 0
@@ -90,13 +86,13 @@ def enlist(counts, roster):
         _append(copy, roster.beable[copy], counts, roster)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def member(label, rank, roster):
     """Tell which copy stands at ``rank`` in the list of ``label``."""
     return roster.pool[_slot(label, rank, roster)]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def move(copy, label, counts, roster):
     """Take ``copy`` from the list it is in, fill the gap with the last of that list, and append it to ``label``."""
     leaves = roster.beable[copy]
@@ -113,7 +109,7 @@ def move(copy, label, counts, roster):
     _append(copy, label, counts, roster)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _append(copy, label, counts, roster):
     rank = counts[label]
     bits = roster.bits[0]
@@ -125,7 +121,7 @@ def _append(copy, label, counts, roster):
     counts[label] = rank + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _slot(label, rank, roster):
     bits = roster.bits[0]
     return (int(roster.directory[label, rank >> bits]) << bits) + (rank & ((1 << bits) - 1))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint32, uint64
+
+from copydyn.kernels.compiled import kernel
 
 _TO_UNIT = 2.0**-53
 
@@ -30,10 +32,10 @@ def _ziggurat() -> tuple[np.ndarray, np.ndarray]:
 _EDGE, _HEIGHT = _ziggurat()
 
 
-@njit(cache=True, nogil=True)
-def next_word(state):
+@kernel
+def next_word(words):
     """Draw 64 random bits: one step of xoshiro256++."""
-    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    s0, s1, s2, s3 = words
     total = s0 + s3
     word = ((total << uint64(23)) | (total >> uint64(41))) + s0
     shifted = s1 << uint64(17)
@@ -42,47 +44,93 @@ def next_word(state):
     s1 ^= s2
     s0 ^= s3
     s2 ^= shifted
-    state[0], state[1], state[2] = s0, s1, s2
-    state[3] = (s3 << uint64(45)) | (s3 >> uint64(19))
-    return word
+    return word, (s0, s1, s2, (s3 << uint64(45)) | (s3 >> uint64(19)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def opened(state):
+    """Take the four words out of ``state``: in a loop they stay in registers, where an array must be written back."""
+    return state[0], state[1], state[2], state[3]
+
+
+@kernel
+def closed(words, state):
+    """Put the four words back."""
+    state[0], state[1], state[2], state[3] = words
+
+
+@kernel
+def next_uniform(words):
+    """Draw from [0, 1) in steps of 2^-53; return the draw and the words after it."""
+    word, words = next_word(words)
+    return (word >> uint64(11)) * _TO_UNIT, words
+
+
+@kernel
+def next_exponential(words):
+    """Draw from exp(-x), x >= 0, by the ziggurat; the tail starts afresh because the law has no memory."""
+    offset = 0.0
+    while True:
+        word, words = next_word(words)
+        layer = word & uint64(255)
+        x = (word >> uint64(11)) * _TO_UNIT * _EDGE[layer]
+        if x < _EDGE[layer + uint64(1)]:
+            return offset + x, words
+        if layer == 0:
+            offset += _TAIL
+        else:
+            share, words = next_uniform(words)
+            low, high = _HEIGHT[layer], _HEIGHT[layer + uint64(1)]
+            if low + share * (high - low) < math.exp(-x):
+                return offset + x, words
+
+
+@kernel
+def next_below(words, bound):
+    """Draw an integer from 0..bound-1, bound < 2^53, with bias below bound/2^53."""
+    share, words = next_uniform(words)
+    return int(share * bound), words
+
+
+@kernel
+def next_cell(words, size, threshold, other):
+    """Draw a cell of the alias table with probability proportional to its weight, O(1)."""
+    share, words = next_uniform(words)
+    place = share * size
+    cell = uint32(place)
+    return cell if place - cell < threshold[cell] else other[cell], words
+
+
+@kernel
 def uniform(state):
     """Draw from [0, 1) in steps of 2^-53."""
-    return (next_word(state) >> uint64(11)) * _TO_UNIT
+    share, words = next_uniform(opened(state))
+    closed(words, state)
+    return share
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill_uniform(state, out):
     """Fill ``out`` with draws from [0, 1)."""
     for place in range(out.size):
         out[place] = uniform(state)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def exponential(state):
-    """Draw from exp(-x), x >= 0, by the ziggurat; the tail starts afresh because the law has no memory."""
-    offset = 0.0
-    while True:
-        word = next_word(state)
-        layer = int(word & uint64(255))
-        x = (word >> uint64(11)) * _TO_UNIT * _EDGE[layer]
-        if x < _EDGE[layer + 1]:
-            return offset + x
-        if layer == 0:
-            offset += _TAIL
-        elif _HEIGHT[layer] + uniform(state) * (_HEIGHT[layer + 1] - _HEIGHT[layer]) < math.exp(-x):
-            return offset + x
+    """Draw from exp(-x), x >= 0."""
+    x, words = next_exponential(opened(state))
+    closed(words, state)
+    return x
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def below(state, bound):
     """Draw an integer from 0..bound-1, bound < 2^53, with bias below bound/2^53."""
     return int(uniform(state) * bound)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill_alias(weight, size, threshold, other, stack):
     """Make Walker's alias table of ``weight[:size]`` (Vose's construction, O(size)); return the sum of the weights.
 
@@ -121,17 +169,15 @@ def fill_alias(weight, size, threshold, other, stack):
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def draw_alias(state, size, threshold, other):
     """Draw a cell with probability proportional to its weight, O(1)."""
-    place = uniform(state) * size
-    cell = int(place)
-    if place - cell < threshold[cell]:
-        return cell
-    return other[cell]
+    cell, words = next_cell(opened(state), size, threshold, other)
+    closed(words, state)
+    return cell
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def binomial(state, trials, chance):
     """Draw the number of successes in ``trials`` trials (int64) of probability ``chance`` in [0, 1].
 
@@ -147,7 +193,7 @@ def binomial(state, trials, chance):
     return _binomial_by_rejection(state, trials, chance)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _binomial_by_waiting(state, trials, chance):
     rate = -math.log1p(-chance)
     successes = 0
@@ -159,7 +205,7 @@ def _binomial_by_waiting(state, trials, chance):
         successes += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _binomial_by_rejection(state, trials, chance):
     spread = math.sqrt(trials * chance * (1.0 - chance))
     b = 1.15 + 2.53 * spread
@@ -194,7 +240,7 @@ def _binomial_by_rejection(state, trials, chance):
             return int(k)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _stirling_tail(k):
     """log(k!) minus Stirling's main terms in k + 1."""
     if k < 10.0:

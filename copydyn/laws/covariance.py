@@ -171,20 +171,21 @@ def _gathered(stretch: Stretch, panels: Panels, rounding: float) -> tuple[np.nda
     """
     flow, modes = stretch.flow, stretch.flow.modes
     energies = flow.frequencies
-    beats = np.array([np.subtract.outer(energies, energies), np.add.outer(energies, energies)])
-    total = np.zeros_like(beats, dtype=complex)
+    beats = 1j * np.array([np.subtract.outer(energies, energies), np.add.outer(energies, energies)])
+    total = np.zeros_like(beats)
     for middle, window in panels.windows(flow.widest):
         moments = _moments(stretch, window, middle, rounding)
+        covariances = np.tensordot(modes.conj(), np.tensordot(moments[0], modes, 1), (0, 1))
+        relations = np.tensordot(modes.conj(), np.tensordot(moments[1], modes.conj(), 1), (0, 1))
         series = np.zeros_like(total)
-        for covariance, relation in reversed(moments):
-            series *= 1j * beats
-            series[0] += modes.conj().T @ covariance @ modes
-            series[1] += modes.conj().T @ relation @ modes.conj()
-        total += np.exp(1j * beats * (middle - stretch.start)) * series
+        for power in reversed(range(TERMS)):
+            series *= beats
+            series += covariances[:, power], relations[:, power]
+        total += np.exp(beats * (middle - stretch.start)) * series
     return total[0], total[1]
 
 
-def _moments(stretch: Stretch, panels: Panels, middle: float, rounding: float) -> list[tuple[np.ndarray, np.ndarray]]:
+def _moments(stretch: Stretch, panels: Panels, middle: float, rounding: float) -> np.ndarray:
     """Int (t - middle)^j / j! sum_e r_e k_e k_e^+ dt and the same with k_e k_e^T, for j = 0, 1, ...
 
     The mean energy is taken out of the kets: it would turn the relation, but not the covariance, by more than a radian.
@@ -203,4 +204,4 @@ def _moments(stretch: Stretch, panels: Panels, middle: float, rounding: float) -
     matrices[:, :, edges.a, edges.b] = besides
     matrices[:, :, edges.b, edges.a] = [besides[0].conj(), besides[1]]
     matrices[:, :, range(size), range(size)] = diagonals
-    return list(zip(*matrices))
+    return matrices

@@ -236,22 +236,29 @@ class Path:
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
-        """Nodes in order of time; a label that is empty throughout a stretch has none there.
-
-        A label that is empty where a stretch begins, and not for ever, is at a node there: no copy can be the first.
-        """
+        """All nodes in order of time; a label that is empty throughout a stretch has none there."""
         found = [Node(low.label, low.time, True) for _, low in self.arrivals(self.rounding**2)]
-        for stretch in self.stretches:
-            leaving = (np.abs(stretch.ket) <= self.rounding) & (stretch.largest > self.rounding)
-            found += [Node(int(label), stretch.start, False) for label in np.flatnonzero(leaving)]
+        found += [node for stretch in self.stretches for node in self._departures(stretch)]
         return tuple(sorted(found, key=lambda node: (node.time, node.label)))
+
+    @cached_property
+    def first(self) -> Node | None:
+        """The first node."""
+        for stretch in self.stretches:
+            for node in self._departures(stretch):
+                return node
+            lows = list(self._arrivals(stretch, self.rounding**2))
+            if lows:
+                low = min(lows, key=lambda low: low.time)
+                return Node(low.label, low.time, True)
+        return None
 
     @cached_property
     def finite(self) -> int:
         """How many save times lie before the first node takes effect."""
-        if not self.nodes:
+        node = self.first
+        if node is None:
             return self.tlist.size
-        node = self.nodes[0]
         if not node.arrives:
             return int(np.searchsorted(self.tlist, node.time, side="right"))
         reached = self.tlist >= node.time
@@ -267,17 +274,24 @@ class Path:
         return saves[saves < self.finite]
 
     def arrivals(self, closer_than: float) -> Iterator[tuple[Stretch, Minimum]]:
-        """Minima of each |psi_a|^2 below ``closer_than``, and nodes on which a stretch ends; empty labels have none."""
-        for stretch in self.stretches:
-            alive = stretch.largest > self.rounding
-            lows = [low for low in stretch.minima(closer_than) if alive[low.label]]
-            yield from ((stretch, low) for low in lows)
-            nearly = stretch.end - 1e-9 * (stretch.end - stretch.start)
-            seen = {low.label for low in lows if low.time > nearly}
-            shares = np.abs(stretch.kets(np.array([stretch.end]))[0]) ** 2
-            for label in np.flatnonzero(alive & (shares <= self.rounding**2)):
-                if label not in seen:
-                    yield stretch, Minimum(int(label), stretch.end, float(shares[label]))
+        """Minima of each |psi_a|^2 below ``closer_than``, and nodes on which a stretch ends."""
+        return ((stretch, low) for stretch in self.stretches for low in self._arrivals(stretch, closer_than))
+
+    def _arrivals(self, stretch: Stretch, closer_than: float) -> Iterator[Minimum]:
+        alive = stretch.largest > self.rounding
+        lows = [low for low in stretch.minima(closer_than) if alive[low.label]]
+        yield from lows
+        nearly = stretch.end - 1e-9 * (stretch.end - stretch.start)
+        seen = {low.label for low in lows if low.time > nearly}
+        shares = np.abs(stretch.kets(np.array([stretch.end]))[0]) ** 2
+        for label in np.flatnonzero(alive & (shares <= self.rounding**2)):
+            if label not in seen:
+                yield Minimum(int(label), stretch.end, float(shares[label]))
+
+    def _departures(self, stretch: Stretch) -> Iterator[Node]:
+        """Labels that are empty where a stretch begins, and not for ever: no copy can be the first."""
+        leaving = (np.abs(stretch.ket) <= self.rounding) & (stretch.largest > self.rounding)
+        return (Node(int(label), stretch.start, False) for label in np.flatnonzero(leaving))
 
 
 def first_node(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0) -> Node | None:
@@ -298,5 +312,4 @@ def first_node(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0) -> Node | No
     BadType, BadValue
         As for `infidelity_law`.
     """
-    nodes = Path.of(H, psi0, tlist, hbar=hbar).nodes
-    return nodes[0] if nodes else None
+    return Path.of(H, psi0, tlist, hbar=hbar).first

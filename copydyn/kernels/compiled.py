@@ -1,0 +1,33 @@
+"""The one decorator of the kernels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+
+
+def _stamp_of_sources() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+_STAMP = _stamp_of_sources()
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile ``function``; what is kept on disk holds for as long as no source file of the kernels changes.
+
+    Left alone, numba looks at the time and size of the function's own file only, while code of the others is inlined
+    into it: after an edit or an upgrade it would go on running a mixture of old and new.
+    """
+    compiled = njit(cache=True, nogil=True, error_model="numpy")(function)
+    index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if index is not None:  # absent where compilation is switched off
+        index._source_stamp = (index._source_stamp, _STAMP)
+    return compiled

@@ -1,0 +1,38 @@
+"""Kernels are recompiled when any file of theirs has changed, and only then."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+KERNELS = Path(__file__).parents[1] / "copydyn" / "kernels"
+PROGRAM = """
+import numpy as np
+from kernels_copy import outer
+print(outer.twice_more(3.0), sum(outer.twice_more.stats.cache_hits.values()))
+"""
+
+
+def run(folder):
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=folder, capture_output=True, text=True, check=True)
+    value, hits = done.stdout.split()
+    return float(value), int(hits)
+
+
+def test_an_edit_of_an_inlined_file_is_seen(tmp_path):
+    """Numba alone would go on with 12: it looks at the outer file, which has not changed."""
+    package = tmp_path / "kernels_copy"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    shutil.copy(KERNELS / "compiled.py", package)
+    inner, outer = package / "inner.py", package / "outer.py"
+    head = "from kernels_copy.compiled import kernel\n"
+    inner.write_text(head + "@kernel\ndef twice(x):\n    return 2.0 * x\n")
+    outer.write_text(
+        head + "from kernels_copy.inner import twice\n@kernel\ndef twice_more(x):\n    return 2.0 * twice(x)\n"
+    )
+    assert run(tmp_path) == (12.0, 0)
+    assert run(tmp_path) == (12.0, 1)
+    inner.write_text(inner.read_text().replace("2.0 * x", "5.0 * x"))
+    assert run(tmp_path) == (30.0, 0)
+    assert run(tmp_path) == (30.0, 1)
