@@ -28,9 +28,8 @@ def test_an_edit_of_an_inlined_file_is_seen(tmp_path):
     inner, outer = package / "inner.py", package / "outer.py"
     head = "from kernels_copy.compiled import kernel\n"
     inner.write_text(head + "@kernel\ndef twice(x):\n    return 2.0 * x\n")
-    outer.write_text(
-        head + "from kernels_copy.inner import twice\n@kernel\ndef twice_more(x):\n    return 2.0 * twice(x)\n"
-    )
+    head += "from kernels_copy.inner import twice\n"
+    outer.write_text(head + "@kernel\ndef twice_more(x):\n    return 2.0 * twice(x)\n")
     assert run(tmp_path) == (12.0, 0)
     assert run(tmp_path) == (12.0, 1)
     inner.write_text(inner.read_text().replace("2.0 * x", "5.0 * x"))

@@ -24,7 +24,7 @@ from copydyn.kernels.variates import fill_alias
 
 
 class Couplings(NamedTuple):
-    """H/hbar as edges: ``omega`` float64 (beable,), ``a``, ``b`` uint32 (edge,), ``h`` = H_ab/hbar complex128 (edge,)."""
+    """H/hbar as edges: ``omega`` float64 (beable,); ``a``, ``b`` uint32, ``h`` = H_ab/hbar complex128 (edge,)."""
 
     omega: np.ndarray
     a: np.ndarray
