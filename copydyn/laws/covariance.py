@@ -173,7 +173,8 @@ def _gathered(stretch: Stretch, panels: Panels, rounding: float) -> tuple[np.nda
     energies = flow.frequencies
     beats = 1j * np.array([np.subtract.outer(energies, energies), np.add.outer(energies, energies)])
     total = np.zeros_like(beats)
-    for middle, window in panels.windows(flow.widest):
+    for window in panels.windows():
+        middle = 0.5 * float(window.starts[0] + window.ends[-1])
         moments = _moments(stretch, window, middle, rounding)
         covariances = np.tensordot(modes.conj(), np.tensordot(moments[0], modes, 1), (0, 1))
         relations = np.tensordot(modes.conj(), np.tensordot(moments[1], modes.conj(), 1), (0, 1))
@@ -186,18 +187,19 @@ def _gathered(stretch: Stretch, panels: Panels, rounding: float) -> tuple[np.nda
 
 
 def _moments(stretch: Stretch, panels: Panels, middle: float, rounding: float) -> np.ndarray:
-    """Int (t - middle)^j / j! sum_e r_e k_e k_e^+ dt and the same with k_e k_e^T, for j = 0, 1, ...
+    """Integrals of (t - middle)^j / j! sum_e r_e k_e k_e^+, and with k_e k_e^T; complex128 (2, j, beable, beable).
 
     The mean energy is taken out of the kets: it would turn the relation, but not the covariance, by more than a radian.
     """
     flow, edges, size = stretch.flow, stretch.flow.edges, stretch.ket.size
     diagonals = np.zeros((2, TERMS, size), dtype=complex)
     besides = np.zeros((2, TERMS, edges.a.size), dtype=complex)
-    for times, weights in panels.portions(max(size, edges.a.size)):
+    for part in panels.portions(max(size, edges.a.size)):
+        times = part.times
         still = np.exp(1j * flow.centre * (times - stretch.start))[:, None]
         diagonal, beside = sources(stretch.kets(times) * still, edges, rounding)
         powers = np.vander(times - middle, TERMS, increasing=True) / factorial(np.arange(TERMS))
-        powers = (powers * weights[:, None]).T
+        powers = (powers * part.weights[:, None]).T
         diagonals += powers @ diagonal
         besides += powers @ beside
     matrices = np.zeros((2, TERMS, size, size), dtype=complex)

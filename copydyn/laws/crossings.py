@@ -12,7 +12,7 @@ from copydyn.laws.kicks import levers, tilts
 from copydyn.laws.path import Flow, Minimum, Path, Stretch
 from copydyn.laws.quadrature import Rate, evenly, integrate
 
-RTOL, ATOL = 1e-5, 1e-7
+RTOL, ATOL = 1e-4, 1e-6
 """Errors allowed in s^2, which is to be compared with one."""
 
 
@@ -67,7 +67,7 @@ def node_crossings(
     copies : int, optional
         N; without it ``m`` and ``extinction`` are None.
     closer_than : float, optional
-        Largest rho_min of interest; by default 0.02/P, or with copies the smaller of 20/copies and 0.1/P.
+        Largest rho_min of interest; by default 0.02/P, or with copies the smaller of 20/copies and 0.05/P.
     multinomial : bool
         The counts were drawn from |psi0|^2, whose noise counts towards s^2.
 
@@ -85,7 +85,7 @@ def node_crossings(
     path = Path.of(H, psi0, tlist, hbar=hbar)
     number = None if copies is None else as_copies(copies)
     if closer_than is None:
-        closer_than = min(20.0 / number, 0.1 / path.ket.size) if number else 0.02 / path.ket.size
+        closer_than = min(20.0 / number, 0.05 / path.ket.size) if number else 0.02 / path.ket.size
     near = as_real(closer_than, "closer_than", positive=True)
     found = [_crossing(path, stretch, low, multinomial) for stretch, low in path.arrivals(near)]
     rows = sorted(found, key=lambda row: (row.time, row.label))
@@ -157,8 +157,10 @@ def _perpendicular_noise(path: Path, node: _Passage, multinomial: bool) -> float
         if _reached_by_node(path, stretch, witness, since, node):
             return float("inf")
         cuts = np.array([stretch.start, since])
+        panels = evenly(cuts, stretch.flow.widest)
         rate = _seen_by(path, stretch, witness, since, node)
-        total += float(integrate(rate, evenly(cuts, stretch.flow.widest), rtol=RTOL, atol=ATOL).integrals[0])
+        noise = integrate(rate, panels, per_time=2 * path.ket.size, rtol=RTOL, atol=ATOL)
+        total += float(noise.integrals[0])
         witness = stretch.flow.carry(witness, cuts[:1] - since)[0]
         since = stretch.start
     if multinomial:
@@ -172,12 +174,8 @@ def _seen_by(path: Path, stretch: Stretch, witness: np.ndarray, since: float, no
     """Rate of s^2 less the own share, and its rounding error; ``witness`` is the direction at the time ``since``."""
 
     def rate(times: np.ndarray) -> np.ndarray:
-        out, done = np.empty((2, times.size)), 0
-        for kets in stretch.blocks(times):
-            part = slice(done, done + kets.shape[0])
-            done = part.stop
-            directions = stretch.flow.carry(witness, times[part] - since)
-            out[:, part] = tilts(kets, directions, stretch.flow.edges, path.rounding)
+        directions = stretch.flow.carry(witness, times - since)
+        out = np.asarray(tilts(stretch.kets(times), directions, stretch.flow.edges, path.rounding))
         out[0] -= node.own_share(times)
         return out
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import xlog1py
 
-from copydyn.inputs import as_whole
+from copydyn.inputs import as_reals, as_whole
 from copydyn.refusal import BadValue
 
 
@@ -42,14 +43,12 @@ def binomial_turning(n: Any, chi: Any) -> Turning:
     BadValue
         If n is negative or an argument is not finite.
     """
-    copies, angle = np.asarray(n, dtype=float), np.asarray(chi, dtype=float)
-    if not (np.all(np.isfinite(copies)) and np.all(np.isfinite(angle)) and np.all(copies >= 0.0)):
-        raise BadValue(f"n must be >= 0 and n and chi finite, but n is {n} and chi is {chi}.")
-    remain = np.sin(angle) ** 2
-    # by the logarithm of 1 - sin^2: the cosine of a small chi has lost the digits that the power n brings back
-    with np.errstate(divide="ignore"):
-        extinction = np.exp(np.where(copies > 0.0, copies, 1.0) * np.log1p(-np.minimum(remain, 1.0)))
-    return Turning(np.where(copies > 0.0, extinction, 1.0), copies * remain)
+    copies, remain = as_reals(n, "n"), np.sin(as_reals(chi, "chi")) ** 2
+    if np.any(copies < 0.0):
+        raise BadValue(f"n must be >= 0, but is {copies.min():g}.")
+    # 1 - sin^2 by its logarithm: the cosine of a small chi has lost the digits that the power n brings back
+    exponent = xlog1py(copies, -remain)
+    return Turning(np.exp(exponent), copies * remain)
 
 
 def extinction_probability(m: Any, s2: Any = 0.0, crossing: int = 1, churn: Any = 1.0) -> np.ndarray:
@@ -83,9 +82,10 @@ def extinction_probability(m: Any, s2: Any = 0.0, crossing: int = 1, churn: Any 
         If m or s2 is negative, churn below one, crossing no whole number >= 1, or a later crossing is asked for with
         s2 or churn, for which there is no law.
     """
-    left, noise, spread = (np.asarray(value, dtype=float) for value in (m, s2, churn))
-    if np.any(left < 0.0) or np.any(noise < 0.0) or np.any(spread < 1.0):
-        raise BadValue(f"m and s2 must be >= 0 and churn >= 1, but they are {m}, {s2} and {churn}.")
+    left, noise, spread = as_reals(m, "m"), as_reals(s2, "s2"), as_reals(churn, "churn")
+    for name, values, least in (("m", left, 0.0), ("s2", noise, 0.0), ("churn", spread, 1.0)):
+        if np.any(values < least):
+            raise BadValue(f"{name} must be >= {least:g}, but is {values.min():g}.")
     times = as_whole(crossing, "crossing", least=1)
     if times > 1 and (np.any(noise != 0.0) or np.any(spread != 1.0)):
         raise BadValue(f"crossing {times} has a law only on resonance, with s2 = 0 and churn = 1; ask for the first.")

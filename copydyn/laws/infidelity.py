@@ -66,7 +66,6 @@ def losses_on(path: Path, stretch: Stretch) -> Quadrature:
     cuts = np.array([stretch.start, *(segment.end for segment in segments)])
 
     def rate(times: np.ndarray) -> np.ndarray:
-        blocks = (losses(kets, stretch.flow.edges, path.rounding) for kets in stretch.blocks(times))
-        return np.concatenate(list(blocks), axis=1)
+        return np.asarray(losses(stretch.kets(times), stretch.flow.edges, path.rounding))
 
-    return integrate(rate, evenly(cuts, stretch.flow.widest))
+    return integrate(rate, evenly(cuts, stretch.flow.widest), per_time=path.ket.size)

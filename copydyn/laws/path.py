@@ -56,7 +56,8 @@ class Minimum(NamedTuple):
 class Flow:
     """exp(-i H t / hbar) for one constant Hamiltonian.
 
-    ``frequencies`` float64 (mode,) are counted from ``centre``, so that a constant energy in H costs no digits.
+    ``frequencies`` float64 (mode,) are counted from ``centre``, the middle of the spectrum, so that a constant energy
+    in H costs no digits.
     ``couplings`` is H/hbar without its diagonal, ``edges`` the same as a list.
     """
 
@@ -76,10 +77,11 @@ class Flow:
         dense = hamiltonian if isinstance(hamiltonian, np.ndarray) else hamiltonian.toarray()
         dense = dense - centre * np.eye(diagonal.size)
         energies, modes = np.linalg.eigh(dense if np.any(dense.imag) else dense.real)
+        middle = 0.5 * float(energies[0] + energies[-1])
         a, b = upper.coords
         return cls(
-            frequencies=energies / hbar,
-            centre=centre / hbar,
+            frequencies=(energies - middle) / hbar,
+            centre=(centre + middle) / hbar,
             modes=modes,
             couplings=couplings if isinstance(hamiltonian, sparse.csr_array) else couplings.toarray(),
             edges=Edges(a, b, upper.data / hbar),
@@ -133,12 +135,6 @@ class Stretch:
     def kets(self, times: np.ndarray) -> np.ndarray:
         """The path psi at ``times``, complex128 (time, beable)."""
         return self.flow.carry(self.ket, times - self.start)
-
-    def blocks(self, times: np.ndarray, per_time: int = 1) -> Iterator[np.ndarray]:
-        """The kets at ``times`` in portions, such that arrays (time, per_time) stay small."""
-        size = max(1, BLOCK // max(per_time, self.ket.size))
-        for first in range(0, max(times.size, 1), size):
-            yield self.kets(times[first : first + size])
 
     def growth(self, times: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """(1/2) d|psi_a|^2/dt = Re[conj(psi_a) pull_a], the label a = ``labels[i]`` at the time ``times[i]``."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -28,12 +28,14 @@ _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
 class Panels(NamedTuple):
     """Stretches of time on which Gauss's rule is accurate: ``starts``, ``ends`` float64 (panel,).
 
-    ``owner`` (panel,) is the number of the interval that each is a part of.
+    ``owner`` (panel,) is the number of the interval that each is a part of, and ``window`` that of the panel of the
+    first division.
     """
 
     starts: np.ndarray
     ends: np.ndarray
     owner: np.ndarray
+    window: np.ndarray
 
     @property
     def lengths(self) -> np.ndarray:
@@ -42,46 +44,39 @@ class Panels(NamedTuple):
 
     @property
     def times(self) -> np.ndarray:
-        """Gauss points, float64 (panel, ORDER)."""
-        middles, halves = 0.5 * (self.starts + self.ends), 0.5 * self.lengths
-        return np.asarray(middles[:, None] + np.multiply.outer(halves, _POINTS))
+        """Gauss points, float64 (panel x ORDER,)."""
+        return (0.5 * (self.starts + self.ends)[:, None] + np.multiply.outer(0.5 * self.lengths, _POINTS)).ravel()
 
     @property
     def weights(self) -> np.ndarray:
-        """Gauss weights, float64 (panel, ORDER)."""
-        return np.multiply.outer(0.5 * self.lengths, _WEIGHTS)
-
-    def portions(self, per_time: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Gauss points and weights, so many at once that arrays (time, per_time) stay small."""
-        times, weights = self.times.ravel(), self.weights.ravel()
-        size = max(1, BLOCK // per_time)
-        for first in range(0, times.size, size):
-            yield times[first : first + size], weights[first : first + size]
+        """Gauss weights, float64 (panel x ORDER,)."""
+        return np.multiply.outer(0.5 * self.lengths, _WEIGHTS).ravel()
 
     def take(self, which: np.ndarray | slice) -> Panels:
         """Give some of the panels."""
-        return Panels(self.starts[which], self.ends[which], self.owner[which])
+        return Panels(*(column[which] for column in self))
 
-    def windows(self, widest: float) -> Iterator[tuple[float, Panels]]:
-        """Group the panels, which divide one interval, into windows as `evenly` did, with the middle of each."""
-        start, end = self.starts[0], self.ends[-1]
-        count = max(1, math.ceil((end - start) / widest))
-        width = (end - start) / count
-        number = ((0.5 * (self.starts + self.ends) - start) / width).astype(int)
-        for window in range(count):
-            yield float(start + (window + 0.5) * width), self.take(number == window)
+    def portions(self, per_time: int) -> Iterator[Panels]:
+        """Give so many at once that arrays (time, per_time) stay small."""
+        size = max(1, BLOCK // (ORDER * per_time))
+        return (self.take(slice(first, first + size)) for first in range(0, self.starts.size, size))
+
+    def windows(self) -> Iterator[Panels]:
+        """Group the panels, which are in order of time, by their window."""
+        edges = np.flatnonzero(np.diff(self.window, prepend=-1, append=-1))
+        return (self.take(slice(first, last)) for first, last in pairwise(edges))
 
     def halves(self) -> Panels:
         """Give the left and the right half of each panel, next to each other."""
         middles = 0.5 * (self.starts + self.ends)
         starts = np.column_stack([self.starts, middles]).ravel()
         ends = np.column_stack([middles, self.ends]).ravel()
-        return Panels(starts, ends, np.repeat(self.owner, 2))
+        return Panels(starts, ends, np.repeat(self.owner, 2), np.repeat(self.window, 2))
 
-    def integrals(self, rate: Rate) -> np.ndarray:
+    def integrals(self, rate: Rate, per_time: int) -> np.ndarray:
         """Gauss's estimates of both rows of ``rate`` on each panel, float64 (2, panel)."""
-        times = self.times
-        return np.asarray((rate(times.ravel()).reshape(2, *times.shape) * self.weights).sum(axis=2))
+        values = [rate(part.times) * part.weights for part in self.portions(per_time)]
+        return np.concatenate([np.zeros((2, 0)), *values], axis=1).reshape(2, -1, ORDER).sum(axis=2)
 
 
 class Quadrature(NamedTuple):
@@ -96,11 +91,12 @@ def evenly(cuts: np.ndarray, widest: float) -> Panels:
     counts = np.maximum(1, np.ceil(np.diff(cuts) / widest)).astype(int)
     owner = np.repeat(np.arange(counts.size), counts)
     widths = (np.diff(cuts) / counts)[owner]
-    number = np.arange(owner.size) - (np.cumsum(counts) - counts)[owner]
-    return Panels(cuts[owner] + number * widths, cuts[owner] + (number + 1) * widths, owner)
+    window = np.arange(owner.size)
+    number = window - (np.cumsum(counts) - counts)[owner]
+    return Panels(cuts[owner] + number * widths, cuts[owner] + (number + 1) * widths, owner, window)
 
 
-def integrate(rate: Rate, panels: Panels, *, rtol: float = RTOL, atol: float = 0.0) -> Quadrature:
+def integrate(rate: Rate, panels: Panels, *, per_time: int, rtol: float = RTOL, atol: float = 0.0) -> Quadrature:
     """Integrate ``rate`` over each interval, halving the panels until each agrees with its two halves.
 
     The error allowed on a panel is a third of the interval's times the root of its share of the length: where a kink
@@ -114,16 +110,18 @@ def integrate(rate: Rate, panels: Panels, *, rtol: float = RTOL, atol: float = 0
         error is not chased.
     panels : Panels
         A first division of the intervals, fine enough to see every oscillation.
+    per_time : int
+        How many numbers ``rate`` has to hold for one time.
     rtol, atol : float
         Error allowed in the integral over one interval.
     """
     intervals = int(panels.owner[-1]) + 1 if panels.owner.size else 0
     lengths = np.bincount(panels.owner, panels.lengths, intervals)
     settled, sums = [panels.take(slice(0))], np.zeros(intervals)
-    coarse = panels.integrals(rate)[0]
+    coarse = panels.integrals(rate, per_time)[0]
     while coarse.size:
         halves = panels.halves()
-        parts, blur = halves.integrals(rate)
+        parts, blur = halves.integrals(rate, per_time)
         fine, limit = parts[0::2] + parts[1::2], blur[0::2] + blur[1::2]
         size = np.abs(sums + np.bincount(panels.owner, fine, intervals))
         share = np.sqrt(panels.lengths / lengths[panels.owner])
