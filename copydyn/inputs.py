@@ -159,7 +159,7 @@ def as_whole(value: Any, name: str, *, least: int = 0, most: int | None = None) 
     if whole < least:
         raise BadValue(f"{name} must be >= {least}, but is {value}; give {least} or more.")
     if most is not None and whole > most:
-        raise BadValue(f"{name} must be at most {most}, but is {value}.")
+        raise BadValue(f"{name} must be at most {most}, but is {value}; give {most} or less.")
     return whole
 
 
