@@ -133,7 +133,7 @@ class _Passage(NamedTuple):
         beta = np.arctan2(np.abs(along.imag), np.abs(along.real))  # even in beta and of period pi
         return max(1.0, float(np.sum(np.abs(along) * (np.cos(beta) + beta * np.sin(beta)))))  # not 1 - 1e-16
 
-    def own_share(self, times: np.ndarray) -> np.ndarray:
+    def own_share(self, times: np.ndarray, rounding: float) -> np.ndarray:
         """Rate of the perpendicular noise that the passage itself makes: y^2 sum_b |Re[conj(z) v_b]| / 2 |z|^4.
 
         The law of extinction knows it already. Its integral up to the node is K/4 however close the path passes, but
@@ -141,7 +141,9 @@ class _Passage(NamedTuple):
         """
         z = self.place + self.pull * (times - self.time)
         ends = np.abs(np.multiply.outer(z.conj(), self.pulls).real).sum(axis=-1)
-        return np.asarray(abs(self.place) ** 2 * ends / (2.0 * np.abs(z) ** 4))
+        share = np.abs(z) ** 2
+        rate = np.zeros(times.size)
+        return np.divide(abs(self.place) ** 2 * ends, 2.0 * share**2, out=rate, where=share > rounding**2)
 
 
 def _perpendicular_noise(path: Path, node: _Passage, multinomial: bool) -> float:
@@ -176,7 +178,7 @@ def _seen_by(path: Path, stretch: Stretch, witness: np.ndarray, since: float, no
     def rate(times: np.ndarray) -> np.ndarray:
         directions = stretch.flow.carry(witness, times - since)
         out = np.asarray(tilts(stretch.kets(times), directions, stretch.flow.edges, path.rounding))
-        out[0] -= node.own_share(times)
+        out[0] -= node.own_share(times, path.rounding)
         return out
 
     return rate

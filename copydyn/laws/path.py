@@ -94,7 +94,7 @@ class Flow:
 
     @property
     def widest(self) -> float:
-        """Two radians of the fastest beat: on a panel of this width Gauss's rule sees every oscillation."""
+        """Two radians of the fastest beat: on a panel of this width the quadrature sees every oscillation."""
         return 2.0 / self.spread if self.spread > 0.0 else math.inf
 
     def phases(self, delays: np.ndarray) -> np.ndarray:
@@ -274,15 +274,16 @@ class Path:
         return ((stretch, low) for stretch in self.stretches for low in self._arrivals(stretch, closer_than))
 
     def _arrivals(self, stretch: Stretch, closer_than: float) -> Iterator[Minimum]:
+        margin = 1e-9 * (stretch.end - stretch.start)  # a node at either end may have its minimum just inside
+        first, last = np.abs(stretch.kets(np.array([stretch.start, stretch.end]))) <= self.rounding
         alive = stretch.largest > self.rounding
-        lows = [low for low in stretch.minima(closer_than) if alive[low.label]]
-        yield from lows
-        nearly = stretch.end - 1e-9 * (stretch.end - stretch.start)
-        seen = {low.label for low in lows if low.time > nearly}
-        shares = np.abs(stretch.kets(np.array([stretch.end]))[0]) ** 2
-        for label in np.flatnonzero(alive & (shares <= self.rounding**2)):
-            if label not in seen:
-                yield Minimum(int(label), stretch.end, float(shares[label]))
+        for low in stretch.minima(closer_than):
+            leaves = first[low.label] and low.time < stretch.start + margin
+            if alive[low.label] and not leaves:
+                yield low
+                last[low.label] &= low.time < stretch.end - margin
+        for label in np.flatnonzero(alive & last):
+            yield Minimum(int(label), stretch.end, float(np.abs(stretch.kets(np.array([stretch.end]))[0, label]) ** 2))
 
     def _departures(self, stretch: Stretch) -> Iterator[Node]:
         """Labels that are empty where a stretch begins, and not for ever: no copy can be the first."""

@@ -7,9 +7,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.polynomial import legendre
 
 ORDER = 8
-"""Gauss points on a panel."""
+"""Points on a panel."""
 
 RTOL = 1e-6
 """Relative error of an integral."""
@@ -22,11 +23,20 @@ SHORTEST = 1e-14
 
 Rate = Callable[[np.ndarray], np.ndarray]
 
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
+
+def _lobatto(order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points and weights of Lobatto's rule on [-1, 1]: Gauss's with both ends, between which no kink can hide."""
+    last = legendre.Legendre.basis(order - 1)
+    points = np.concatenate([[-1.0], last.deriv().roots(), [1.0]])
+    return points, 2.0 / (order * (order - 1) * last(points) ** 2)
+
+
+_POINTS, _WEIGHTS = _lobatto(ORDER)
+_HIGHEST = np.linalg.inv(legendre.legvander(_POINTS, ORDER - 1))[-3:].T
 
 
 class Panels(NamedTuple):
-    """Stretches of time on which Gauss's rule is accurate: ``starts``, ``ends`` float64 (panel,).
+    """Stretches of time on which Lobatto's rule is accurate: ``starts``, ``ends`` float64 (panel,).
 
     ``owner`` (panel,) is the number of the interval that each is a part of, and ``window`` that of the panel of the
     first division.
@@ -44,12 +54,12 @@ class Panels(NamedTuple):
 
     @property
     def times(self) -> np.ndarray:
-        """Gauss points, float64 (panel x ORDER,)."""
+        """Lobatto's points, float64 (panel x ORDER,)."""
         return (0.5 * (self.starts + self.ends)[:, None] + np.multiply.outer(0.5 * self.lengths, _POINTS)).ravel()
 
     @property
     def weights(self) -> np.ndarray:
-        """Gauss weights, float64 (panel x ORDER,)."""
+        """Lobatto's weights, float64 (panel x ORDER,)."""
         return np.multiply.outer(0.5 * self.lengths, _WEIGHTS).ravel()
 
     def take(self, which: np.ndarray | slice) -> Panels:
@@ -73,14 +83,20 @@ class Panels(NamedTuple):
         ends = np.column_stack([middles, self.ends]).ravel()
         return Panels(starts, ends, np.repeat(self.owner, 2), np.repeat(self.window, 2))
 
-    def integrals(self, rate: Rate, per_time: int) -> np.ndarray:
-        """Gauss's estimates of both rows of ``rate`` on each panel, float64 (2, panel)."""
-        values = [rate(part.times) * part.weights for part in self.portions(per_time)]
-        return np.concatenate([np.zeros((2, 0)), *values], axis=1).reshape(2, -1, ORDER).sum(axis=2)
+    def integrals(self, rate: Rate, per_time: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Estimate on each panel, how far to doubt it, and its rounding error; each float64 (panel,).
+
+        The doubt is a fifth of the last three terms of the Legendre series: hardly less than the error of any kink.
+        """
+        parts = [rate(part.times).reshape(2, -1, ORDER) for part in self.portions(per_time)]
+        values, blur = np.concatenate([np.zeros((2, 0, ORDER)), *parts], axis=1)
+        ripple = np.linalg.norm(values @ _HIGHEST, axis=1)
+        half = 0.5 * self.lengths
+        return half * (values @ _WEIGHTS), 0.2 * half * ripple, half * (blur @ _WEIGHTS)
 
 
 class Quadrature(NamedTuple):
-    """``integrals`` float64 (interval,), and the ``panels``, in order of time, on which Gauss's rule is as good."""
+    """``integrals`` float64 (interval,), and the ``panels``, in order of time, on which Lobatto's rule is as good."""
 
     integrals: np.ndarray
     panels: Panels
@@ -99,9 +115,9 @@ def evenly(cuts: np.ndarray, widest: float) -> Panels:
 def integrate(rate: Rate, panels: Panels, *, per_time: int, rtol: float = RTOL, atol: float = 0.0) -> Quadrature:
     """Integrate ``rate`` over each interval, halving the panels until each agrees with its two halves.
 
-    The error allowed on a panel is a third of the interval's times the root of its share of the length: where a kink
-    falls in a panel is chance, Gauss's error has no mean over that, and errors of chance add in squares. The halves are
-    what is kept, so that the error of a peak, which is not of chance, is long gone when it is allowed.
+    The error allowed on a panel is half of what is allowed on its interval, times the root of its share of the length:
+    where a kink falls in a panel is chance, the rule's error has no mean over that, and errors of chance add in
+    squares. The halves are what is kept, so that the error of a peak, which is not of chance, is long gone by then.
 
     Parameters
     ----------
@@ -121,12 +137,13 @@ def integrate(rate: Rate, panels: Panels, *, per_time: int, rtol: float = RTOL, 
     coarse = panels.integrals(rate, per_time)[0]
     while coarse.size:
         halves = panels.halves()
-        parts, blur = halves.integrals(rate, per_time)
-        fine, limit = parts[0::2] + parts[1::2], blur[0::2] + blur[1::2]
+        parts, doubts, blurs = halves.integrals(rate, per_time)
+        fine, doubt, blur = (column[0::2] + column[1::2] for column in (parts, doubts, blurs))
         size = np.abs(sums + np.bincount(panels.owner, fine, intervals))
         share = np.sqrt(panels.lengths / lengths[panels.owner])
-        allowed = (rtol * size + atol)[panels.owner] * share / 3.0
-        rough = np.abs(fine - coarse) > np.maximum(allowed, limit)
+        allowed = (rtol * size + atol)[panels.owner] * share / 2.0
+        # two opinions: coarse and fine may by chance be wrong by the same amount
+        rough = np.maximum(np.abs(fine - coarse), doubt) > np.maximum(allowed, blur)
         rough &= panels.lengths > SHORTEST * np.abs(panels.ends)
         settled.append(panels.take(~rough))
         sums += np.bincount(panels.owner[~rough], fine[~rough], intervals)
