@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import median
 from time import thread_time
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def timed(work: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
@@ -18,20 +18,23 @@ def timed(work: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
     return thread_time() - start, outcome
 
 
-def race(rivals: Sequence[Callable[[], tuple[float, Any]]], rounds: int) -> list[tuple[float, Any]]:
+class Laps(NamedTuple):
+    """Median of the seconds that a rival took, and what its runs returned, in order."""
+
+    seconds: float
+    outcomes: list[Any]
+
+
+def race(rivals: Sequence[Callable[[], tuple[float, Any]]], rounds: int) -> list[Laps]:
     """Let the rivals run in turns, so that a busy machine slows all of them alike.
 
-    Each returns its seconds and an outcome. The first round only warms up; of the others each rival gets the median
-    of its seconds, beside the last of its outcomes.
+    Each call returns its seconds and an outcome. The first round only warms up: its seconds and outcomes are dropped.
     """
-    seconds: list[list[float]] = [[] for _ in rivals]
-    outcomes: list[Any] = [None] * len(rivals)
-    for turn in range(rounds + 1):
-        for place, rival in enumerate(rivals):
-            taken, outcomes[place] = rival()
-            if turn > 0:
-                seconds[place].append(taken)
-    return list(zip(map(median, seconds), outcomes))
+    runs: list[list[tuple[float, Any]]] = [[] for _ in rivals]
+    for _ in range(rounds + 1):
+        for rival, past in zip(rivals, runs):
+            past.append(rival())
+    return [Laps(median(seconds for seconds, _ in past[1:]), [outcome for _, outcome in past[1:]]) for past in runs]
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
