@@ -54,7 +54,7 @@ def _run(counts, phases, omega, r, delta, span, step, factor, sign, self_copies,
             t += h
             continue
         part = (threshold - hazard) / grown * h
-        phi += part * k2
+        phi += part * (k1 + (part / h) * (k2 - k1))  # the velocity half-way to the event, not to the end of the step
         t += part
         mark = np.random.random() * middle.sum()
         for b in range(n.size):
