@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from copydyn.experiment import System
 from copydyn.inputs import Matrix
 from copydyn.kernels.flow import Couplings
 from copydyn.kernels.per_copy import sum_phases
+from copydyn.kernels.replicas import Train, draw_replicas
 from copydyn.kernels.roster import Roster
-from copydyn.kernels.variates import binomial, fill_uniform
+from copydyn.kernels.variates import fill_uniform
 from copydyn.refusal import BadValue
 
 PREPARATIONS = ("largest_remainder", "multinomial")
@@ -53,6 +55,11 @@ class Ensemble:
             raise BadValue("these copies must have an identity, but are only counted; take engine 'agents'.")
         return self.roster
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Name every array that the ensemble consists of; they are its own, not copies."""
+        rows = {} if self.roster is None else {f"roster_{name}": row for name, row in self.roster._asdict().items()}
+        return {"counts": self.counts, "factor": self.factor, "random_state": self.random_state, **rows}
+
     @property
     def frequencies(self) -> np.ndarray:
         """n_a / N, float64 (beable,)."""
@@ -61,21 +68,18 @@ class Ensemble:
     @property
     def ket(self) -> np.ndarray:
         """psi_a = sqrt(n_a/N) exp(-i phi_a) (34), complex128 (beable,); unaligned, phi_a is that of the sum."""
-        return np.sqrt(self.frequencies) * _direction(self.factor)
+        return kets_of(self.counts, self.factor)
 
     @property
     def phases(self) -> np.ndarray:
         """phi_a in [0, 2 pi), float64 (beable,), NaN where a label is empty."""
-        angles = np.mod(-np.angle(self.factor), 2.0 * np.pi)
-        angles[angles >= 2.0 * np.pi] = 0.0  # a tiny negative angle is rounded up to 2 pi
-        return np.where(self.counts > 0, angles, np.nan)
+        return phases_of(self.counts, self.factor)
 
     @property
     def coherence(self) -> np.ndarray:
         """|Z_a| / n_a, float64 (beable,): 1 where the phases of a label agree, NaN where it is empty."""
-        present = self.counts > 0
-        length = np.abs(self.factor) / np.maximum(self.counts, 1)
-        return np.where(present, 1.0 if self.aligned else np.minimum(length, 1.0), np.nan)
+        aligned = np.where(self.counts > 0, 1.0, np.nan)
+        return aligned if self.aligned else coherence_of(self.counts, self.factor)
 
     @property
     def copy_phases(self) -> np.ndarray:
@@ -83,6 +87,24 @@ class Ensemble:
         if self.aligned:
             return np.mod(-np.angle(self.factor), 2.0 * np.pi)[self.rows.beable]
         return self.rows.phase
+
+
+def kets_of(counts: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """psi_a = sqrt(n_a/N) exp(-i phi_a) (34) of counts and factors (..., beable)."""
+    return np.asarray(np.sqrt(counts / counts.sum(axis=-1, keepdims=True)) * _direction(factor))
+
+
+def phases_of(counts: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """phi_a in [0, 2 pi) of counts and factors (..., beable); NaN where a label is empty."""
+    angles = np.mod(-np.angle(factor), 2.0 * np.pi)
+    angles[angles >= 2.0 * np.pi] = 0.0  # a tiny negative angle is rounded up to 2 pi
+    return np.where(counts > 0, angles, np.nan)
+
+
+def coherence_of(counts: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """|Z_a| / n_a of counts and Z_a = sum of exp(-i phi_I) (..., beable); NaN where a label is empty."""
+    length = np.abs(sums) / np.maximum(counts, 1)
+    return np.where(counts > 0, np.minimum(length, 1.0), np.nan)
 
 
 def couplings_of(hamiltonian: Matrix, hbar: float) -> Couplings:
@@ -95,6 +117,18 @@ def couplings_of(hamiltonian: Matrix, hbar: float) -> Couplings:
         a=upper.coords[0][keep].astype(np.uint32),
         b=upper.coords[1][keep].astype(np.uint32),
         h=np.ascontiguousarray(upper.data[keep] / hbar),
+    )
+
+
+def train_of(system: System) -> Train:
+    """List the couplings of every pulse, one after the other."""
+    pulses = [couplings_of(pulse.hamiltonian, system.hbar) for pulse in system.pulses]
+    return Train(
+        omega=np.array([pulse.omega for pulse in pulses]),
+        first=np.cumsum([0, *(pulse.a.size for pulse in pulses)]),
+        a=np.concatenate([pulse.a for pulse in pulses]),
+        b=np.concatenate([pulse.b for pulse in pulses]),
+        h=np.concatenate([pulse.h for pulse in pulses]),
     )
 
 
@@ -123,22 +157,20 @@ def share_out(ket: np.ndarray, copies: int) -> np.ndarray:
 
 
 def draw_counts(ket: np.ndarray, copies: int, random_state: np.ndarray) -> np.ndarray:
-    """Counts of N independent draws from |psi_a|^2 (multinomial), int64 (beable,), label by label."""
+    """Counts of N independent draws from |psi_a|^2 (multinomial) for each of the generators (replica, 4).
+
+    Returns
+    -------
+    int64 (replica, beable)
+    """
     weights = np.abs(ket) ** 2
-    rest = np.cumsum(weights[::-1])[::-1]
-    counts = np.zeros(ket.size, dtype=np.int64)
-    left = copies
-    for label in range(ket.size - 1):
-        if rest[label] > 0.0:
-            counts[label] = binomial(random_state, left, min(1.0, weights[label] / rest[label]))
-            left -= int(counts[label])
-    last = int(np.flatnonzero(weights)[-1])  # rounding of the last share must not fill an empty label
-    counts[last] += left
+    counts = np.zeros((len(random_state), ket.size), dtype=np.int64)
+    draw_replicas(weights, np.cumsum(weights[::-1])[::-1].copy(), copies, random_state, counts)
     return counts
 
 
 def add_spectators(counts: np.ndarray, factor: np.ndarray, extra: int, drift: np.ndarray) -> np.ndarray:
-    """Put ``extra`` copies into every label, in place; return the phase factors.
+    """Put ``extra`` copies into every label of ``counts`` (..., beable), in place; return the phase factors.
 
     An empty label gets the phase of ``drift`` = -i H psi there, the direction in which it would grow, and phase zero
     where nothing drives it.

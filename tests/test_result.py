@@ -323,10 +323,10 @@ def test_seeds_and_replicas_differ(engine):
 
 def test_streams_belong_to_what_is_simulated():
     """Another N, rule, Hamiltonian or ket has another stream; names and observables have not."""
-    from copydyn.streams import stream
+    from copydyn.streams import streams
 
     def words(theory=ENGINES["exact"], h=H, ket=KET, times=TIMES, **about):
-        return stream(Experiment.of(h, ket, times, **about), theory, 0, 0).tolist()
+        return streams(Experiment.of(h, ket, times, **about), theory, 0, 1).tolist()
 
     base = words()
     assert words(labels=("a", "b", "c"), name="other", e_ops=H) == base
@@ -358,7 +358,7 @@ def test_watching_changes_nothing():
 def test_pauses_change_nothing(engine, monkeypatch):
     whole = evolved(engine)
     for budget in (1, 17, 1000):
-        monkeypatch.setattr(copying, "PROPOSALS_A_CALL", budget)
+        monkeypatch.setattr(copying, "WORK_A_CALL", budget)
         same(evolved(engine), whole)
 
 

@@ -194,6 +194,24 @@ def binomial(state, trials, chance):
 
 
 @kernel
+def multinomial(state, trials, weights, tails, out):
+    """Fill ``out`` with the numbers of ``trials`` independent draws from ``weights``, cell by cell.
+
+    ``tails`` holds the sum of the weights from each cell on: summed from the far end, small ones keep their digits.
+    """
+    last = 0
+    for cell in range(weights.size):
+        if weights[cell] > 0.0:
+            last = cell
+    left = trials
+    out[:] = 0
+    for cell in range(last):  # rounding of the last share must not fill an empty cell
+        out[cell] = binomial(state, left, min(1.0, weights[cell] / tails[cell]))
+        left -= out[cell]
+    out[last] = left
+
+
+@kernel
 def _binomial_by_waiting(state, trials, chance):
     rate = -math.log1p(-chance)
     successes = 0

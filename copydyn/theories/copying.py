@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeAlias
+from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from copydyn import result
+from copydyn.conduct import Checkpoint, Part, conduct
+from copydyn.courses import Advance, Replica, Replicas, plan_of
 from copydyn.ensemble import (
     PREPARATIONS,
     Ensemble,
     add_spectators,
     admix,
-    couplings_of,
     draw_counts,
     scatter_phases,
     share_out,
+    train_of,
 )
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_copies, as_ket, as_real, as_whole, shown
 from copydyn.kernels import per_copy, per_label
-from copydyn.kernels.flow import Couplings, Workspace, workspace
-from copydyn.kernels.roster import EventLog, event_log, roster_of
-from copydyn.recording import Record, Snapshot, collect
+from copydyn.kernels.flow import Couplings, Workspace
+from copydyn.kernels.replicas import Plan, Progress, Saved, Train, advance_replicas
+from copydyn.kernels.roster import EventLog, roster_of
+from copydyn.recording import Records, Snapshot
 from copydyn.refusal import BadType, BadValue
-from copydyn.streams import as_seed, stream
+from copydyn.streams import as_seed, run_fingerprint, streams
 
 ENGINES = ("auto", "exact", "agents")
 RULES = {"smolin": per_label.MODE_SMOLIN, "printed": per_label.MODE_PRINTED}
@@ -38,13 +43,13 @@ MOST_AGENTS = 2**31 - 1
 AFFORDABLE = 10**12
 """Copies beyond which ``engine="auto"`` will not start to simulate event by event (days on one core)."""
 
-PROPOSALS_A_CALL = 2_000_000
-"""How often a kernel comes up for air: a few times a second, for the progress bar and for Ctrl-C."""
+WORK_A_CALL = 5_000_000
+"""How often a kernel comes up for air, in units of ten nanoseconds: for the progress bar, checkpoints and Ctrl-C."""
 
 LOG_A_CALL = 1_000_000
 
-
-Advance: TypeAlias = Callable[[Ensemble, Couplings, float, float, Workspace, EventLog], tuple[float, int]]
+MOST_PARTS = 64
+"""Parts into which replicas are shared out, however many threads there are: a checkpoint fits any number of them."""
 
 
 @dataclass(frozen=True)
@@ -163,60 +168,37 @@ class CopyDynamics:
     def prepare(self, experiment: Experiment, seed: int, replica: int = 0) -> Ensemble:
         """Make the ensemble of one replica at ``tlist[0]``."""
         settled = self.resolved(experiment.system.size)
-        random_state = stream(experiment, settled.what_is_simulated(), seed, replica)
-        ket = experiment.ket
-        if self.admixture is not None:
-            share, other = self.admixture
-            ket = admix(ket, share, as_ket(other, ket.size, name="the ket of admixture"))
-        if self.preparation == "multinomial":
-            counts = draw_counts(ket, self.copies, random_state)
-        else:
-            counts = share_out(ket, self.copies)
-        lengths = np.abs(ket)
-        factor = np.where(lengths > 0.0, ket / np.where(lengths > 0.0, lengths, 1.0), 1.0)
-        drift = -1j * (_first_hamiltonian(experiment) @ ket)
-        factor = add_spectators(counts, factor, max(self.spectators, self.floor), drift)
-        ensemble = Ensemble(counts, factor.astype(np.complex128), random_state)
+        counts, factor, random_state = settled._start(experiment, seed, 1, replica)
+        ensemble = Ensemble(counts[0], factor[0], random_state[0])
         if settled.engine == "agents":
-            ensemble.roster = roster_of(counts, with_phases=self.phase_spread > 0.0)
+            ensemble.roster = roster_of(counts[0], with_phases=self.phase_spread > 0.0)
             if self.phase_spread > 0.0:
                 scatter_phases(ensemble, self.phase_spread)
         return ensemble
 
     def iterate(
-        self, experiment: Experiment, seed: int, replica: int = 0, *, bar: Any = None, advance: Advance | None = None
+        self, experiment: Experiment, seed: int, replica: int = 0, *, advance: Advance | None = None
     ) -> Iterator[Snapshot]:
-        """Evolve one replica and stop at every save time: the iterator under `evolve`.
+        """Evolve one replica and stop at every save time.
 
         Parameters
         ----------
-        bar : optional
-            Anything with ``update(span of time)``, such as a tqdm bar.
         advance : callable, optional
             What to run instead of `advance`, the compiled kernels: the agents of `copydyn.abm` step in here.
         """
         settled = self.resolved(experiment.system.size)
-        advance = advance or settled.advance
-        ensemble = self.prepare(experiment, seed, replica)
-        couplings = [couplings_of(pulse.hamiltonian, experiment.system.hbar) for pulse in experiment.system.pulses]
-        work = workspace(experiment.system.size, max(pulse.a.size for pulse in couplings))
-        log = event_log(LOG_A_CALL if self.record_events else 0)
-        events = 0
-        yield Snapshot(0, ensemble, events, log)
-        log.used[0] = 0
-        for segment in experiment.system.segments(experiment.tlist):
-            now = segment.start
-            while now < segment.end:
-                before = now
-                now, happened = advance(ensemble, couplings[segment.pulse], now, segment.end, work, log)
-                events += happened
-                if bar is not None:
-                    bar.update(now - before)
-                if now == before:  # the log has no room for the next step
-                    log = _doubled(log)
-            if segment.save is not None:
-                yield Snapshot(segment.save, ensemble, events, log)
-                log.used[0] = 0
+        course = Replica(
+            lambda: self.prepare(experiment, seed, replica),
+            advance or settled.advance,
+            experiment,
+            train_of(experiment.system),
+            plan_of(experiment),
+            settled._records(experiment, 1),
+        )
+        while not course.finished:
+            snapshot = course.go_on()
+            if snapshot is not None:
+                yield snapshot
 
     def advance(
         self, ensemble: Ensemble, couplings: Couplings, start: float, end: float, work: Workspace, log: EventLog
@@ -232,23 +214,67 @@ class CopyDynamics:
             self.phase_step,
             self.floor,
             RULES[self.rule],
-            PROPOSALS_A_CALL,
+            WORK_A_CALL,
             ensemble.random_state,
             work,
             ensemble.roster,
             log,
         )
-        if status == per_label.STALLED:
-            raise BadValue(
-                f"H must not turn phases faster than the clock can tell, but at time {now:g} a step of the phases has "
-                "become too short for float64; scale H and tlist to units in which both are near one."
-            )
+        _require_progress(status, now)
         return float(now), int(events)
 
+    def advance_replicas(
+        self,
+        counts: np.ndarray,
+        factor: np.ndarray,
+        random_state: np.ndarray,
+        progress: Progress,
+        saved: Saved,
+        train: Train,
+        plan: Plan,
+        work: Workspace,
+        log: EventLog,
+    ) -> None:
+        """Let the kernel run for a while with counted copies, one replica after the other."""
+        status, replica = advance_replicas(
+            counts,
+            factor,
+            random_state,
+            progress,
+            saved,
+            train,
+            plan,
+            self.phase_step,
+            self.floor,
+            RULES[self.rule],
+            WORK_A_CALL,
+            work,
+            log,
+        )
+        _require_progress(status, progress.clock[min(replica, len(counts) - 1)])
+
     def evolve(
-        self, experiment: Experiment, seed: int | None = None, replicas: int = 1, *, progress: bool = False
+        self,
+        experiment: Experiment,
+        seed: int | None = None,
+        replicas: int = 1,
+        *,
+        progress: bool = False,
+        jobs: int = 1,
+        keep: Checkpoint | None = None,
     ) -> xr.Dataset:
         """Evolve ``replicas`` ensembles of ``experiment``.
+
+        Parameters
+        ----------
+        seed : int, optional
+            One seed, the same bytes: for any ``jobs``, and after a kill and a resume.
+        progress : bool
+            Show a bar.
+        jobs : int
+            Threads; kernels release the interpreter's lock.
+        keep : Checkpoint, optional
+            Where to keep the state of a long run, and to go on from if it is there.
 
         Returns
         -------
@@ -259,24 +285,68 @@ class CopyDynamics:
         Raises
         ------
         BadType, BadValue
+        Interrupted
+            A KeyboardInterrupt that says what is kept.
         """
         if not isinstance(experiment, Experiment):
             raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
         replicas = as_whole(replicas, "replicas", least=1)
         seed = as_seed(seed)
         settled = self.resolved(experiment.system.size)
-        if any(
-            row >= settled.copies + experiment.system.size * max(self.spectators, self.floor) for row in self.follow
-        ):
+        if any(row >= settled._total(experiment) for row in self.follow):
             raise BadValue(f"follow must name rows of copies that exist, but names {max(self.follow)}.")
-        records: list[Record] = []
-        with _bar(progress, replicas * float(experiment.tlist[-1] - experiment.tlist[0])) as bar:
+        records = settled._records(experiment, replicas)
+        span = replicas * float(experiment.tlist[-1] - experiment.tlist[0])
+        run = run_fingerprint(experiment, settled, seed, replicas)
+        conduct(settled._parts(experiment, seed, records), run, span, jobs=jobs, progress=progress, keep=keep)
+        return result.new(experiment, records.variables(experiment), settled.attrs(experiment, seed, replicas))
+
+    def _total(self, experiment: Experiment) -> int:
+        """N', the number of copies with all spectators."""
+        return self.copies + experiment.system.size * max(self.spectators, self.floor)
+
+    def _start(
+        self, experiment: Experiment, seed: int, replicas: int, first: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Counts (replica, beable), factors (replica, beable) and generators (replica, 4) at the start."""
+        random_state = streams(experiment, self.what_is_simulated(), seed, replicas, first)
+        ket = experiment.ket
+        if self.admixture is not None:
+            share, other = self.admixture
+            ket = admix(ket, share, as_ket(other, ket.size, name="the ket of admixture"))
+        if self.preparation == "multinomial":
+            counts = draw_counts(ket, self.copies, random_state)
+        else:
+            counts = np.tile(share_out(ket, self.copies), (replicas, 1))
+        lengths = np.abs(ket)
+        factor = np.where(lengths > 0.0, ket / np.where(lengths > 0.0, lengths, 1.0), 1.0)
+        factor = np.tile(factor.astype(np.complex128), (replicas, 1))
+        drift = -1j * (_first_hamiltonian(experiment) @ ket)
+        return counts, add_spectators(counts, factor, max(self.spectators, self.floor), drift), random_state
+
+    def _records(self, experiment: Experiment, replicas: int) -> Records:
+        return Records.empty(
+            experiment, replicas, follow=self.follow, events=self.record_events, aligned=self.phase_spread == 0.0
+        )
+
+    def _parts(self, experiment: Experiment, seed: int, records: Records) -> list[Part]:
+        """Share out the replicas: counted copies many at a time, copies with rows one ensemble at a time."""
+        train, plan = train_of(experiment.system), plan_of(experiment)
+        replicas = len(records.saved.events)
+        parts: list[Part] = []
+        if self.engine == "exact":
+            edges = np.linspace(0, replicas, min(replicas, MOST_PARTS) + 1).astype(int).tolist()
+            for first, last in pairwise(edges):
+                begin = partial(self._start, experiment, seed, last - first, first)
+                own = records.of(first, last)
+                parts.append(Replicas(begin, self.advance_replicas, experiment, train, plan, own))
+        else:
+            room = LOG_A_CALL if self.record_events else 0
             for replica in range(replicas):
-                records.append(Record(experiment, replica, self.follow, self.record_events))
-                for snapshot in settled.iterate(experiment, seed, replica, bar=bar):
-                    records[-1].take(snapshot)
-        variables = collect(records, experiment)
-        return result.new(experiment, variables, settled.attrs(experiment, seed, replicas))
+                prepare = partial(self.prepare, experiment, seed, replica)
+                own = records.of(replica, replica + 1)
+                parts.append(Replica(prepare, self.advance, experiment, train, plan, own, room))
+        return parts
 
     def what_is_simulated(self) -> CopyDynamics:
         """Give the theory without what is merely watched: it decides the random stream."""
@@ -285,11 +355,10 @@ class CopyDynamics:
     def attrs(self, experiment: Experiment, seed: int, replicas: int) -> dict[str, Any]:
         """Describe the run for the result's attributes."""
         settings = {f"theory_{f.name}": _plain(getattr(self, f.name)) for f in fields(self)}
-        total = self.copies + experiment.system.size * max(self.spectators, self.floor)
         return {
             "theory": self.name,
             **settings,
-            "copies": total,
+            "copies": self._total(experiment),
             "seed": seed,
             "replicas": replicas,
             "replica_spread": result.FINITE_N,
@@ -303,19 +372,12 @@ def _first_hamiltonian(experiment: Experiment) -> Any:
     return experiment.system.pulses[0].hamiltonian
 
 
-def _bar(progress: bool, span: float) -> Any:
-    from tqdm import tqdm
-
-    style = "{l_bar}{bar}| t = {n:.4g} of {total:.4g} [{elapsed}<{remaining}]"
-    return tqdm(total=span, disable=not progress, desc="copies", bar_format=style, leave=False)
-
-
-def _doubled(log: EventLog) -> EventLog:
-    """Give a log of twice the capacity with the same entries."""
-    larger = event_log(2 * log.time.size)
-    for old, new in zip(log, larger, strict=True):
-        new[: old.size] = old
-    return larger
+def _require_progress(status: int, now: float) -> None:
+    if status == per_label.STALLED:
+        raise BadValue(
+            f"H must not turn phases faster than the clock can tell, but at time {now:g} a step of the phases has "
+            "become too short for float64; scale H and tlist to units in which both are near one."
+        )
 
 
 def _choose(value: Any, name: str, options: tuple[str, ...]) -> None:
