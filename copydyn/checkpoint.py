@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import os
 import zipfile
@@ -67,3 +68,9 @@ def read(path: Path, run: bytes, parts: int) -> list[dict[str, np.ndarray]] | No
             number, _, key = name.partition("/")
             states[int(number)][key] = array
     return states
+
+
+def remove(path: Path) -> None:
+    """Remove a checkpoint whose run is in safety, with whatever a killed process has left of its drafts."""
+    for file in (path, *path.parent.glob(f".{glob.escape(path.name)}.*")):
+        file.unlink(missing_ok=True)

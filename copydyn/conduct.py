@@ -6,12 +6,13 @@ the interpreter's lock: threads use all cores, share memory, and start at once, 
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -132,9 +133,10 @@ def conduct(
             stage.keep_now_and_then()
             bar.show()
     except KeyboardInterrupt:
-        stage.close()
-        paused = not wait(playing, PATIENCE).not_done
-        raise Interrupted(stage.farewell(span, paused=paused)) from None
+        with _deaf():
+            stage.close()
+            paused = not wait(playing, PATIENCE).not_done
+            raise Interrupted(stage.farewell(span, paused=paused)) from None
     finally:
         stage.close()
         pool.shutdown(wait=False)
@@ -225,6 +227,19 @@ def _over(playing: list[Future[None]]) -> bool:
     for future in done:
         future.result()
     return not rest
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Hear no further Ctrl-C, of which an impatient hand or a process group sends several."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import platform
@@ -13,9 +14,10 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from copydyn import laws, report, result, store
+from copydyn import checkpoint, laws, report, result, store
 from copydyn.claims import Finding
 from copydyn.comparison import compare
+from copydyn.conduct import Checkpoint, Interrupted
 from copydyn.experiment import Experiment
 from copydyn.scenario import Scenario
 from copydyn.streams import as_seed
@@ -42,6 +44,8 @@ def run(
     out: Path,
     *,
     progress: bool = False,
+    jobs: int = 1,
+    every: float = 60.0,
     picture: bool = True,
     say: Callable[[str], object] = print,
 ) -> Outcome:
@@ -53,6 +57,10 @@ def run(
         Where the result's folder goes.
     progress : bool
         Show a bar.
+    jobs : int
+        Threads; the result does not depend on it.
+    every : float, seconds
+        How often a long run is kept in a checkpoint in ``out``; the same scenario with the same seed goes on from it.
     picture : bool
         Draw figure.png.
     say : callable
@@ -62,10 +70,21 @@ def run(
     ------
     BadType, BadValue
         If the theory refuses the experiment, or ``out`` cannot be written; the latter is tried before the run.
+    Interrupted
+        On Ctrl-C; it says what is kept and how to go on.
     """
     store.require_writable(out)
     seed = as_seed(scenario.run.seed)
-    found = scenario.theory.evolve(scenario.experiment, seed, scenario.run.replicas, progress=progress)
+    keep = Checkpoint(_checkpoint_of(scenario, seed, out), every)
+    if keep.path.exists():
+        say(f"  going on from {keep.path}")
+    try:
+        found = scenario.theory.evolve(
+            scenario.experiment, seed, scenario.run.replicas, progress=progress, jobs=jobs, keep=keep
+        )
+    except Interrupted as stop:
+        again = f" The same command with --seed {seed} goes on from there." if keep.path.exists() else ""
+        raise Interrupted(f"{stop}{again}") from None
     reference = Schrodinger().evolve(scenario.experiment)
     comparison = compare(found, reference, law_of(scenario.experiment, scenario.theory, seed))
     finding = scenario.claim.judge(found, comparison) if scenario.claim else None
@@ -82,8 +101,15 @@ def run(
     if picture:
         files["figure.png"] = _picture(found, reference, comparison, scenario.title)
     folder = store.keep(out, scenario.name, files)
+    checkpoint.remove(keep.path)
     say(f"  kept in       {folder}")
     return Outcome(found, reference, comparison, finding, folder)
+
+
+def _checkpoint_of(scenario: Scenario, seed: int, out: Path) -> Path:
+    """Name the file after everything that the scenario says, so that runs which differ do not meet."""
+    digest = hashlib.sha256(scenario.as_run(seed).encode()).hexdigest()
+    return out / f"{scenario.name}-{digest[:12]}.checkpoint"
 
 
 def law_of(experiment: Experiment, theory: Theory, seed: int) -> xr.Dataset | None:
