@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,13 +28,18 @@ MOST_LABELS = 512
 
 
 class Outcome(NamedTuple):
-    """What a run leaves behind."""
+    """What a run leaves behind; results and comparisons by the theory's name."""
 
-    result: xr.Dataset
+    results: dict[str, xr.Dataset]
     reference: xr.Dataset
-    comparison: xr.Dataset
-    finding: Finding | None
+    comparisons: dict[str, xr.Dataset]
+    findings: list[Finding]
     folder: Path
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim holds."""
+        return all(finding.holds for finding in self.findings)
 
 
 def run(
@@ -45,7 +50,7 @@ def run(
     picture: bool = True,
     say: Callable[[str], object] = print,
 ) -> Outcome:
-    """Evolve the experiment by the scenario's theory and by Schrödinger's, compare, report, keep, and judge the claim.
+    """Evolve the experiment by the scenario's theories and by Schrödinger's, compare, judge the claims, report, keep.
 
     Parameters
     ----------
@@ -61,29 +66,35 @@ def run(
     Raises
     ------
     BadType, BadValue
-        If the theory refuses the experiment, or ``out`` cannot be written; the latter is tried before the run.
+        If a theory refuses the experiment, or ``out`` cannot be written; the latter is tried before the run.
     """
     store.require_writable(out)
     seed = as_seed(scenario.run.seed)
-    found = scenario.theory.evolve(scenario.experiment, seed, scenario.run.replicas, progress=progress)
-    reference = Schrodinger().evolve(scenario.experiment)
-    comparison = compare(found, reference, law_of(scenario.experiment, scenario.theory, seed))
-    finding = scenario.claim.judge(found, comparison) if scenario.claim else None
-    table = report.table(scenario.title, found, comparison, finding, scenario.description)
+    experiment, replicas = scenario.experiment, scenario.run.replicas
+    results = {
+        name: theory.evolve(experiment, seed, replicas, progress=progress) for name, theory in scenario.theories.items()
+    }
+    reference = Schrodinger().evolve(experiment)
+    comparisons = {
+        name: compare(results[name], reference, law_of(experiment, theory, seed))
+        for name, theory in scenario.theories.items()
+    }
+    findings = [claim.settle(results, comparisons) for claim in scenario.claims]
+    table = report.table(scenario.title, results, comparisons, findings, scenario.description)
     say(table)
     files = {
         "scenario.toml": scenario.as_run(seed).encode(),
-        "result.nc": _netcdf(found),
+        **{f"result{part}.nc": _netcdf(results[name]) for name, part in _parts(results)},
         "reference.nc": _netcdf(reference),
-        "comparison.nc": _netcdf(comparison),
+        **{f"comparison{part}.nc": _netcdf(comparisons[name]) for name, part in _parts(results)},
         "table.txt": f"{table}\n".encode(),
         "versions.json": _versions().encode(),
     }
     if picture:
-        files["figure.png"] = _picture(found, reference, comparison, scenario.title)
+        files["figure.png"] = _picture(results, reference, comparisons, scenario.title)
     folder = store.keep(out, scenario.name, files)
     say(f"  kept in       {folder}")
-    return Outcome(found, reference, comparison, finding, folder)
+    return Outcome(results, reference, comparisons, findings, folder)
 
 
 def law_of(experiment: Experiment, theory: Theory, seed: int) -> xr.Dataset | None:
@@ -93,6 +104,11 @@ def law_of(experiment: Experiment, theory: Theory, seed: int) -> xr.Dataset | No
     expected = replace(theory, preparation="largest_remainder")  # what the multinomial counts are drawn around
     ket = expected.prepare(experiment, seed).ket
     return laws.finite_copies(experiment, ket, multinomial=theory.preparation == "multinomial")
+
+
+def _parts(results: Mapping[str, xr.Dataset]) -> list[tuple[str, str]]:
+    """Give each theory's name and what tells its files from the others', which is nothing where it is alone."""
+    return [(name, f"-{store.slug(name)}" if len(results) > 1 else "") for name in results]
 
 
 def _netcdf(dataset: xr.Dataset) -> bytes:
@@ -105,11 +121,18 @@ def _netcdf(dataset: xr.Dataset) -> bytes:
     return bytes(buffer.getvalue())
 
 
-def _picture(found: xr.Dataset, reference: xr.Dataset, comparison: xr.Dataset, title: str) -> bytes:
-    from copydyn.plots import plot  # slow to import, and not always wanted
+def _picture(
+    results: Mapping[str, xr.Dataset], reference: xr.Dataset, comparisons: Mapping[str, xr.Dataset], title: str
+) -> bytes:
+    from copydyn.plots import plot, plot_theories  # slow to import, and not always wanted
 
     buffer = io.BytesIO()
-    plot(found, reference, comparison, title=title).savefig(buffer, format="png")
+    if len(results) > 1:
+        figure = plot_theories(results, reference, comparisons, title=title)
+    else:
+        (name,) = results
+        figure = plot(results[name], reference, comparisons[name], title=title)
+    figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 
