@@ -79,7 +79,7 @@ def _scenario(arguments: argparse.Namespace) -> int:
         picture=not arguments.no_plot,
         say=_silent if arguments.quiet else _say,
     )
-    return HOLDS if outcome.finding is None or outcome.finding.holds else DOES_NOT_HOLD
+    return HOLDS if outcome.holds else DOES_NOT_HOLD
 
 
 def _list() -> int:
@@ -87,16 +87,16 @@ def _list() -> int:
     from copydyn.toml_text import shown
 
     names = shipped()
+    width = max(map(len, names))
     for name in names:
         tables = read(name).tables
-        claim = tables.get("claim", {})
-        parameters = [f"{key} = {shown(value)}" for key, value in claim.items() if key != "kind"]
-        about = (
-            f"claims: {claim['kind']}{' with ' if parameters else ''}{', '.join(parameters)}"
-            if claim
-            else "claims nothing"
-        )
-        _say(f"{name:<{max(map(len, names))}}  {tables.get('title', '')}\n{'':<{max(map(len, names))}}  {about}")
+        _say(f"{name:<{width}}  {tables.get('title', '')}")
+        claims = tables.get("claim", [])
+        for claim in claims if isinstance(claims, list) else [claims]:
+            parameters = [f"{key} = {shown(value)}" for key, value in claim.items() if key != "kind"]
+            _say(f"{'':<{width}}  claims: {claim['kind']}{' with ' if parameters else ''}{', '.join(parameters)}")
+        if not claims:
+            _say(f"{'':<{width}}  claims nothing")
     return 0
 
 

@@ -1,13 +1,13 @@
 """What a scenario claims of its run, and whether that holds.
 
-A new claim is one dataclass with a verb `judge`, and one line in `CLAIMS`.
+A new claim is one dataclass with a verb, `judge` for one theory or `settle` for several, and one line in `CLAIMS`.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +27,9 @@ FALSE_ALARM = 1e-4
 SAFETY = 2.0
 """Standard errors that a bound allows for."""
 
+ALL = "all"
+"""What a claim about every theory says in the place of a name."""
+
 
 class Finding(NamedTuple):
     """Whether a claim holds, with the number found and the rule."""
@@ -36,7 +39,7 @@ class Finding(NamedTuple):
 
 
 class Claim(ABC):
-    """A rule about a result and its comparison with the reference."""
+    """A rule about what theories gave and how far that is from the reference."""
 
     def fit(self, experiment: Experiment) -> None:  # noqa: B027  # most claims fit every experiment
         """Refuse an experiment that the claim cannot be about.
@@ -47,12 +50,52 @@ class Claim(ABC):
         """
 
     @abstractmethod
+    def among(self, theories: Sequence[str]) -> None:
+        """Refuse a claim that does not say which of these ``theories`` it is about.
+
+        Raises
+        ------
+        BadValue
+        """
+
+    @abstractmethod
+    def settle(self, results: Mapping[str, xr.Dataset], comparisons: Mapping[str, xr.Dataset]) -> Finding:
+        """Say whether the claim holds of the theories' results, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimOfOne(Claim):
+    """A rule about one theory.
+
+    Parameters
+    ----------
+    theory : str
+        Its name, or "all" if each must keep the rule; needed only where a scenario has several.
+    """
+
+    theory: str = ""
+
+    def among(self, theories: Sequence[str]) -> None:
+        """Refuse a theory that is not there, and none where there are several."""
+        if self.theory or len(theories) > 1:
+            _choose(self.theory, "theory", (*theories, ALL))
+
+    def settle(self, results: Mapping[str, xr.Dataset], comparisons: Mapping[str, xr.Dataset]) -> Finding:
+        """Judge each theory that the claim is about: all must keep the rule."""
+        names = list(results) if self.theory in ("", ALL) else [self.theory]
+        findings = [self.judge(results[name], comparisons[name]) for name in names]
+        if len(results) == 1:
+            return findings[0]
+        sentences = [f"'{name}': {finding.sentence}" for name, finding in zip(names, findings)]
+        return Finding(all(finding.holds for finding in findings), "; ".join(sentences))
+
+    @abstractmethod
     def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:
-        """Say whether the claim holds."""
+        """Say whether the rule is kept."""
 
 
 @dataclass(frozen=True)
-class Agrees(Claim):
+class Agrees(ClaimOfOne):
     """The infidelity is what finite N must give.
 
     Parameters
@@ -75,7 +118,7 @@ class Agrees(Claim):
 
 
 @dataclass(frozen=True)
-class Deviates(Claim):
+class Deviates(ClaimOfOne):
     """The result is further from the reference than finite N explains, or than a bound.
 
     Parameters
@@ -110,7 +153,7 @@ class Deviates(Claim):
 
 
 @dataclass(frozen=True)
-class Within(Claim):
+class Within(ClaimOfOne):
     """A distance stays below a bound at all times.
 
     Parameters
@@ -140,7 +183,7 @@ class Within(Claim):
 
 
 @dataclass(frozen=True)
-class Extinct(Claim):
+class Extinct(ClaimOfOne):
     """A label has lost its last copy by the last save time, in a share of the replicas.
 
     Parameters
@@ -198,7 +241,7 @@ class Extinct(Claim):
 
 
 @dataclass(frozen=True)
-class Still(Claim):
+class Still(ClaimOfOne):
     """No copy event happens at all."""
 
     def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:
@@ -209,12 +252,55 @@ class Still(Claim):
         return Finding(events == 0, f"{events} copy events happened; the claim allows none")
 
 
+@dataclass(frozen=True)
+class Closer(Claim):
+    """One theory is closer to the reference than another, beyond two combined standard errors.
+
+    Parameters
+    ----------
+    theory, than : str
+        Names of the one and of the other.
+    by : {"max_deviation", "total_variation", "infidelity"}
+        The largest value on the way counts.
+    by_factor : float
+        How many times the other's distance must be that of the first.
+    """
+
+    theory: str
+    than: str
+    by: str
+    by_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        _choose(self.by, "by", DISTANCES)
+        as_real(self.by_factor, "by_factor", positive=True)
+
+    def among(self, theories: Sequence[str]) -> None:
+        """Refuse theories that are not there, and a comparison of one with itself."""
+        _choose(self.theory, "theory", theories)
+        _choose(self.than, "than", [name for name in theories if name != self.theory])
+
+    def settle(self, results: Mapping[str, xr.Dataset], comparisons: Mapping[str, xr.Dataset]) -> Finding:
+        """Compare the difference of the distances with its error."""
+        ours, our_error = _worst(comparisons[self.theory], self.by)
+        theirs, their_error = _worst(comparisons[self.than], self.by)
+        ahead = theirs - self.by_factor * ours
+        error = math.hypot(their_error, self.by_factor * our_error)
+        times = "" if self.by_factor == 1.0 else f"{self.by_factor:g} times "
+        return Finding(
+            ahead > SAFETY * error,
+            f"{_words(self.by)} reaches {plus_minus(ours, our_error)} in '{self.theory}' and "
+            f"{plus_minus(theirs, their_error)} in '{self.than}'; the claim asks for {times}less in the former",
+        )
+
+
 CLAIMS: dict[str, type[Claim]] = {
     "agrees": Agrees,
     "deviates": Deviates,
     "within": Within,
     "extinct": Extinct,
     "still": Still,
+    "closer": Closer,
 }
 
 
@@ -254,9 +340,10 @@ def _need(comparison: xr.Dataset, distance: str) -> None:
         )
 
 
-def _choose(value: str, name: str, options: tuple[str, ...]) -> None:
+def _choose(value: str, name: str, options: Sequence[str]) -> None:
     if value not in options:
-        raise BadValue(f"{name} must be one of {', '.join(options)}, but is '{value}'.")
+        found = f"is '{value}'" if value else "is missing"
+        raise BadValue(f"{name} must be one of {', '.join(options)}, but {found}.")
 
 
 def _words(name: str) -> str:

@@ -1,11 +1,13 @@
 """Claims: each holds where it should, fails where it should, and says by which number and which rule."""
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
 from exact import detuned
 
-from copydyn.claims import FALSE_ALARM, Agrees, Deviates, Extinct, Still, Within, two_sided_binomial
+from copydyn.claims import FALSE_ALARM, Agrees, Closer, Deviates, Extinct, Still, Within, two_sided_binomial
 from copydyn.comparison import compare
 from copydyn.theories import CopyDynamics, Schrodinger
 
@@ -142,6 +144,73 @@ def test_claims_about_copies_refuse_a_theory_without_them(refuses):
     reference = Schrodinger().evolve(experiment)
     refuses(lambda: Extinct("0", at_least=1).judge(reference, None), ValueError, "does not give")
     refuses(lambda: Still().judge(reference, None), ValueError, "does not have")
+
+
+# ---- among several theories
+
+SCORES = {"one": comparison(0.5), "two": comparison(9.0)}
+
+
+@pytest.mark.parametrize(
+    ("claim", "holds", "sentence"),
+    [
+        (Agrees(theory="one"), True, "'one': the infidelity, averaged over time, is 0.5 "),
+        (Agrees(theory="two"), False, "'two': the infidelity, averaged over time, is 9.0 "),
+        (Agrees(theory="all"), False, "'one': .* allows 4; 'two': .* allows 4$"),
+        (Agrees(10.0, theory="all"), True, "'one': .* allows 10; 'two': .* allows 10$"),
+    ],
+)
+def test_a_claim_is_about_the_theory_that_it_names_or_about_all(claim, holds, sentence):
+    finding = claim.settle({"one": None, "two": None}, SCORES)
+    assert finding.holds is holds
+    assert re.match(sentence, finding.sentence)
+
+
+@pytest.mark.parametrize("name", ["", "all", "one"])
+def test_one_theory_alone_need_not_be_named(name):
+    claim = Agrees(theory=name)
+    claim.among(["one"])
+    assert claim.settle({"one": None}, {"one": comparison(0.5)}) == claim.judge(None, comparison(0.5))
+
+
+def test_a_theory_that_is_not_there_is_refused(refuses):
+    for claim in (Agrees(theory="one"), Agrees(theory="all"), Closer("one", "two", "infidelity")):
+        claim.among(["one", "two"])
+    refuses(lambda: Agrees().among(["one", "two"]), ValueError, "theory must be one of one, two, all, but is missing")
+    refuses(lambda: Agrees(theory="x").among(["one", "two"]), ValueError, "one of one, two, all, but is 'x'")
+    refuses(lambda: Agrees(theory="x").among(["one"]), ValueError, "theory must be one of one, all, but is 'x'")
+    rivals = [Closer("x", "two", "infidelity"), Closer("one", "x", "infidelity"), Closer("one", "one", "infidelity")]
+    for claim, sentence in zip(rivals, ["theory must be one of one, two,", "than must be one of two,", "one of two,"]):
+        refuses(lambda claim=claim: claim.among(["one", "two"]), ValueError, sentence)
+    refuses(lambda: Closer("one", "two", "score"), ValueError, "by must be one of max_deviation, .* but is 'score'")
+    refuses(lambda: Closer("one", "two", "infidelity", -1.0), ValueError, "by_factor must be > 0, but is -1")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "factor", "holds"),
+    [(0.1, 0.31, 1.0, True), (0.1, 0.19, 1.0, False), (0.31, 0.1, 1.0, False), (0.1, 0.31, 3.0, False),
+     (0.1, 0.6, 3.0, True), (0.1, 0.5, 3.0, False), (0.1, 0.5, 4.0, False)],
+)  # fmt: skip
+def test_closer_means_beyond_two_combined_errors(ours, theirs, factor, holds):
+    """The errors are 0.04 and 0.03, 0.05 together; threefold the first, 0.12, 0.124 together; fourfold 0.163."""
+    found = {
+        name: comparison(max_deviation=[0.0, value, 0.0], worst_deviation=value, worst_deviation_error=error)
+        for name, value, error in (("ours", ours, 0.04), ("theirs", theirs, 0.03))
+    }
+    finding = Closer("ours", "theirs", "max_deviation", factor).settle({}, found)
+    assert finding.holds is holds
+    assert (
+        f"max deviation reaches {ours:.3f} ± 0.040 in 'ours' and {theirs:.3f} ± 0.030 in 'theirs'" in finding.sentence
+    )
+
+
+def test_closer_by_infidelity_takes_its_largest_means():
+    found = {
+        name: comparison(infidelity=[0.0, value, 0.1], infidelity_error=[0.0, np.nan, 0.0])
+        for name, value in (("ours", 0.2), ("theirs", 0.6))
+    }
+    assert Closer("ours", "theirs", "infidelity").settle({}, found).holds
+    assert not Closer("theirs", "ours", "infidelity").settle({}, found).holds
 
 
 def test_claims_read_a_real_comparison():
