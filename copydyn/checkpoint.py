@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import io
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +13,9 @@ import numpy as np
 
 from copydyn.refusal import BadValue
 
-_RUN = "run"
+_TITLE = b"copydyn checkpoint 1\n"
+_HASH = 32
+"""Bytes of a SHA-256. A file is title, hash of what follows, fingerprint of the run, and its arrays as .npz."""
 
 
 def write(path: Path, run: bytes, states: Sequence[Mapping[str, np.ndarray]]) -> None:
@@ -25,13 +26,16 @@ def write(path: Path, run: bytes, states: Sequence[Mapping[str, np.ndarray]]) ->
     OSError
     """
     arrays = {f"{number}/{name}": array for number, state in enumerate(states) for name, array in state.items()}
-    buffer = io.BytesIO()  # zip's checksums tell a damaged file; arrays without pickle cannot run anything
-    np.savez(buffer, allow_pickle=False, **{_RUN: np.frombuffer(run, np.uint8)}, **arrays)
+    buffer = io.BytesIO(run)
+    buffer.seek(len(run))
+    np.savez(buffer, allow_pickle=False, **arrays)
+    content = buffer.getbuffer()
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("wb") as file:
-            file.write(buffer.getbuffer())
+            file.write(_TITLE + hashlib.sha256(content).digest())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
@@ -48,25 +52,28 @@ def read(path: Path, run: bytes, parts: int) -> list[dict[str, np.ndarray]] | No
         If the file cannot be read, is damaged, or is about another run.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        stored = path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as cause:
-        why = str(cause).split("\n")[0] or type(cause).__name__
-        raise BadValue(
-            f"{path}: a checkpoint must be whole, but cannot be read ({why}); remove it to start anew."
-        ) from None
-    if not isinstance(arrays, dict) or _RUN not in arrays or arrays[_RUN].tobytes() != run:
+    except OSError as cause:
+        reason = cause.strerror or str(cause)
+        raise BadValue(f"{path}: a checkpoint must be a file that can be read, but: {reason}.") from None
+    head = len(_TITLE) + _HASH
+    content = memoryview(stored)[head:]
+    if not stored.startswith(_TITLE):
+        raise BadValue(f"{path}: a checkpoint must begin as one, but is another kind of file; name another one.")
+    if stored[len(_TITLE) : head] != hashlib.sha256(content).digest() or len(content) < _HASH:
+        raise BadValue(f"{path}: a checkpoint must be whole, but is truncated or damaged; remove it to start anew.")
+    if content[:_HASH] != run:
         raise BadValue(
             f"{path}: a checkpoint must be of this run, but is of another one (system, theory, seed, replicas or "
             "version of copydyn differ); remove it to start anew, or name another file."
         )
     states: list[dict[str, np.ndarray]] = [{} for _ in range(parts)]
-    for name, array in arrays.items():
-        if name != _RUN:
+    with np.load(io.BytesIO(content[_HASH:]), allow_pickle=False) as arrays:
+        for name in arrays.files:
             number, _, key = name.partition("/")
-            states[int(number)][key] = array
+            states[int(number)][key] = arrays[name]
     return states
 
 
