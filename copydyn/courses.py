@@ -6,24 +6,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from copydyn.ensemble import Ensemble
 from copydyn.experiment import Experiment
-from copydyn.kernels.flow import Couplings, Workspace, workspace
+from copydyn.kernels.flow import Couplings
 from copydyn.kernels.replicas import Plan, Progress, Saved, Train, couplings_at
 from copydyn.kernels.roster import EventLog, event_log
 from copydyn.recording import Records, Snapshot
 
 State: TypeAlias = Mapping[str, np.ndarray]
 
-Advance: TypeAlias = Callable[[Ensemble, Couplings, float, float, Workspace, EventLog], tuple[float, int]]
+Advance: TypeAlias = Callable[[Ensemble, Couplings, float, float, Any, EventLog], tuple[float, int]]
 """Ensemble, couplings, start, end, scratch, log -> time reached, copy events; changes the ensemble in place."""
 
 AdvanceAll: TypeAlias = Callable[
-    [np.ndarray, np.ndarray, np.ndarray, Progress, Saved, Train, Plan, Workspace, EventLog], None
+    [np.ndarray, np.ndarray, np.ndarray, Progress, Saved, Train, Plan, Any, EventLog], None
 ]
 """Counts, factors, generators, progress, what is kept, couplings, plan, scratch, empty log; all changed in place."""
 
@@ -38,11 +38,6 @@ def plan_of(experiment: Experiment) -> Plan:
     )
 
 
-def scratch(train: Train) -> Workspace:
-    """Allocate what a step of any of the pulses needs."""
-    return workspace(train.omega.shape[1], int(np.diff(train.first).max()))
-
-
 class Replicas:
     """Ensembles of counted copies.
 
@@ -51,6 +46,8 @@ class Replicas:
     begin : callable
         Gives counts (replica, beable), factors (replica, beable) and generators (replica, 4) at the start.
     advance : AdvanceAll
+    scratch : callable
+        Allocates what the kernel needs besides.
     experiment : Experiment
     train, plan
         Of the experiment, by `copydyn.ensemble.train_of` and `plan_of`.
@@ -62,13 +59,14 @@ class Replicas:
         self,
         begin: Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]],
         advance: AdvanceAll,
+        scratch: Callable[[], Any],
         experiment: Experiment,
         train: Train,
         plan: Plan,
         records: Records,
     ) -> None:
         replicas = len(records.saved.events)
-        self._begin, self._advance, self._records = begin, advance, records
+        self._begin, self._advance, self._scratch, self._records = begin, advance, scratch, records
         self._start, self._train, self._plan = float(experiment.tlist[0]), train, plan
         self._progress = Progress(np.full(replicas, self._start), *np.zeros((2, replicas), np.int64))
         self._ensembles: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
@@ -118,7 +116,7 @@ class Replicas:
 
     def _begun(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if self._ensembles is None:
-            self._work, self._log = scratch(self._train), event_log(0)
+            self._work, self._log = self._scratch(), event_log(0)
             # threads that share an array share its reference count, and spend half their time on passing it around
             self._train = Train(*(column.copy() for column in self._train))
             self._ensembles = counts, factor, _ = self._begin()
@@ -144,17 +142,19 @@ class Replica:
         self,
         begin: Callable[[], Ensemble],
         advance: Advance,
+        scratch: Callable[[], Any],
         experiment: Experiment,
         train: Train,
         plan: Plan,
         records: Records,
         log_room: int = 0,
     ) -> None:
-        self._begin, self._advance, self._records, self._log = begin, advance, records, event_log(log_room)
+        self._begin, self._advance, self._scratch = begin, advance, scratch
+        self._records, self._log = records, event_log(log_room)
         self._start, self._train, self._plan = float(experiment.tlist[0]), train, plan
         self._clock, self._place, self._events = np.array([self._start]), *np.zeros((2, 1), np.int64)
         self._ensemble: Ensemble | None = None
-        self._work: Workspace | None = None
+        self._work: Any = None
 
     @property
     def covered(self) -> float:
@@ -174,7 +174,7 @@ class Replica:
     def go_on(self) -> Snapshot | None:
         """Let the kernel run for a while; show the ensemble where a save time is reached."""
         if self._ensemble is None or self._work is None:
-            self._ensemble, self._work = self._begin(), scratch(self._train)
+            self._ensemble, self._work = self._begin(), self._scratch()
             return self._seen(0)
         place, now = int(self._place[0]), float(self._clock[0])
         couplings, end = couplings_at(self._train, self._plan.pulse[place]), float(self._plan.end[place])
@@ -203,7 +203,7 @@ class Replica:
         """Go back to what `state` has given."""
         if not state:
             return
-        self._work = scratch(self._train)
+        self._work = self._scratch()
         self._ensemble = self._begin() if state["place"][0] < self._plan.pulse.size else None
         self._records.set_log(0, [state[name] for name in state if name.startswith("log_")])
         _overwrite(self.state(), state)

@@ -27,7 +27,7 @@ from copydyn.ensemble import (
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_copies, as_ket, as_real, as_whole, shown
 from copydyn.kernels import per_copy, per_label
-from copydyn.kernels.flow import Couplings, Workspace
+from copydyn.kernels.flow import Couplings, workspace
 from copydyn.kernels.replicas import Plan, Progress, Saved, Train, advance_replicas
 from copydyn.kernels.roster import EventLog, roster_of
 from copydyn.recording import Records, Snapshot
@@ -186,12 +186,13 @@ class CopyDynamics:
         advance : callable, optional
             What to run instead of `advance`, the compiled kernels: the agents of `copydyn.abm` step in here.
         """
-        settled = self.resolved(experiment.system.size)
+        settled, train = self.resolved(experiment.system.size), train_of(experiment.system)
         course = Replica(
-            lambda: self.prepare(experiment, seed, replica),
+            partial(self.prepare, experiment, seed, replica),
             advance or settled.advance,
+            partial(settled._scratch, train),
             experiment,
-            train_of(experiment.system),
+            train,
             plan_of(experiment),
             settled._records(experiment, 1),
         )
@@ -201,7 +202,7 @@ class CopyDynamics:
                 yield snapshot
 
     def advance(
-        self, ensemble: Ensemble, couplings: Couplings, start: float, end: float, work: Workspace, log: EventLog
+        self, ensemble: Ensemble, couplings: Couplings, start: float, end: float, work: Any, log: EventLog
     ) -> tuple[float, int]:
         """Let the kernel run from ``start`` towards ``end`` for a while; return the time reached and the events."""
         kernel = per_label.advance if ensemble.aligned else per_copy.advance_copies
@@ -232,7 +233,7 @@ class CopyDynamics:
         saved: Saved,
         train: Train,
         plan: Plan,
-        work: Workspace,
+        work: Any,
         log: EventLog,
     ) -> None:
         """Let the kernel run for a while with counted copies, one replica after the other."""
@@ -324,6 +325,10 @@ class CopyDynamics:
         drift = -1j * (_first_hamiltonian(experiment) @ ket)
         return counts, add_spectators(counts, factor, max(self.spectators, self.floor), drift), random_state
 
+    def _scratch(self, train: Train) -> Any:
+        """Allocate what a step of any of the pulses needs."""
+        return workspace(train.omega.shape[1], int(np.diff(train.first).max()))
+
     def _records(self, experiment: Experiment, replicas: int) -> Records:
         return Records.empty(
             experiment, replicas, follow=self.follow, events=self.record_events, aligned=self.phase_spread == 0.0
@@ -332,6 +337,7 @@ class CopyDynamics:
     def _parts(self, experiment: Experiment, seed: int, records: Records) -> list[Part]:
         """Share out the replicas: counted copies many at a time, copies with rows one ensemble at a time."""
         train, plan = train_of(experiment.system), plan_of(experiment)
+        scratch = partial(self._scratch, train)
         replicas = len(records.saved.events)
         parts: list[Part] = []
         if self.engine == "exact":
@@ -339,13 +345,13 @@ class CopyDynamics:
             for first, last in pairwise(edges):
                 begin = partial(self._start, experiment, seed, last - first, first)
                 own = records.of(first, last)
-                parts.append(Replicas(begin, self.advance_replicas, experiment, train, plan, own))
+                parts.append(Replicas(begin, self.advance_replicas, scratch, experiment, train, plan, own))
         else:
             room = LOG_A_CALL if self.record_events else 0
             for replica in range(replicas):
                 prepare = partial(self.prepare, experiment, seed, replica)
                 own = records.of(replica, replica + 1)
-                parts.append(Replica(prepare, self.advance, experiment, train, plan, own, room))
+                parts.append(Replica(prepare, self.advance, scratch, experiment, train, plan, own, room))
         return parts
 
     def what_is_simulated(self) -> CopyDynamics:
