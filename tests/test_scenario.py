@@ -22,6 +22,7 @@ from copydyn.theories import CopyDynamics
 from copydyn.toml_text import emitted, key_lines, parsed_value, shown
 
 SHIPPED = (
+    "floor-against-admixture",
     "gue",
     "packet",
     "printed-rule",
