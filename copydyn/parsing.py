@@ -51,7 +51,7 @@ class Reader:
                 self.faults.append(f"{place}: {name} must be a string, but is {shown(value)}; put it in quotes.")
 
     def each(self, table: str) -> list[Table]:
-        """Give the places of [table], or of every [[table]]; none where there is neither, or with a fault noted."""
+        """Give the place of every [[table]], or of the one [table], given or not."""
         values = self.source.tables.get(table)
         if not isinstance(values, list):
             return [table]
@@ -136,18 +136,25 @@ class Reader:
     def _explain(
         self, table: Table, key: str, locations: list[tuple[Any, ...]], said: dict[str, Any], allowed: dict[str, Any]
     ) -> str:
-        if key not in allowed and isinstance(said[key], dict) and not isinstance(table, str):
-            names = [str(self.said(place, "name") or number) for number, place in enumerate(self.each(str(table[0])))]
-            hint = did_you_mean(key, [*names, *allowed]) or f"the names are {', '.join(names)}."
-            return f"{key!r} is no name of a [[{table[0]}]] and no key of {self.kind_of(table)}; {hint}"
         if key not in allowed:
-            hint = did_you_mean(key, list(allowed)) or f"it has {', '.join(allowed)}."
-            return f"{key!r} is no key of {self._kinds.get(table, 'this table')}; {hint}"
+            return self._unknown(table, key, said[key], list(allowed))
         wish = wanted(allowed[key])
         if key not in said:
             return f"{key} must be given, but is missing; add it as {wish}."
         where, value = _innermost(key, said[key], locations)
         return f"{key} must be {wish}, but {where}is {shown(value)}."
+
+    def _unknown(self, table: Table, key: str, value: Any, allowed: list[str]) -> str:
+        kind, known = self._kinds.get(table, "this table"), ", ".join(allowed)
+        if isinstance(table, str):
+            return f"{key!r} is no key of {kind}; {did_you_mean(key, allowed) or f'it has {known}.'}"
+        name = table[0]
+        if not isinstance(value, dict):
+            hint = did_you_mean(key, allowed) or f"it has {known}; {name}.NAME.{key} changes one [[{name}]] alone."
+            return f"{key!r} is no key of {kind}; {hint}"
+        names = [str(self.said(place, "name") or number) for number, place in enumerate(self.each(str(name)))]
+        hint = did_you_mean(key, [*names, *allowed]) or f"the names are {', '.join(names)}."
+        return f"{key!r} is no name of a [[{name}]] and no key of {kind}; {hint}"
 
     def _values(self, table: Table) -> Any:
         """Give what stands at ``table``, or None."""

@@ -24,6 +24,9 @@ MOST_LINES = len(COLOURS)
 
 SCHRODINGER = "Schrödinger"
 
+MOST_WIDTHS = 4
+"""Broader lines would hide the axes."""
+
 LEGEND_WIDTH = 130
 """Characters that fit side by side below both panels."""
 
@@ -238,7 +241,7 @@ class _Style(NamedTuple):
 def _styles(number: int) -> list[_Style]:
     """Give each theory a colour, and the earlier ones broader lines: where all agree, each is still seen."""
     return [
-        _Style(COLOURS[which % len(COLOURS)], 1.4 + 1.4 * min(number - 1 - which, len(COLOURS)))
+        _Style(COLOURS[which % len(COLOURS)], 1.4 + 1.1 * min(number - 1 - which, MOST_WIDTHS))
         for which in range(number)
     ]
 

@@ -69,22 +69,24 @@ def test_a_shipped_scenario_keeps_its_claim(here, capsys, name):
     assert max(map(len, printed.out.splitlines())) <= report.WIDTH
     assert printed.out.endswith(f"kept in       results/{name}-001\n")
     folder = Path("results", f"{name}-001")
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "comparison.nc",
-        "figure.png",
-        "reference.nc",
-        "result.nc",
-        "scenario.toml",
-        "table.txt",
-        "versions.json",
-    ]
+    names = list(load(name).theories)
+    parts = [f"-{theory}" for theory in names] if len(names) > 1 else [""]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [
+            *(f"comparison{part}.nc" for part in parts),
+            *("figure.png", "reference.nc", "scenario.toml", "table.txt", "versions.json"),
+            *(f"result{part}.nc" for part in parts),
+        ]
+    )
     assert (folder / "table.txt").read_text() == printed.out[: printed.out.index("  kept in")]
     assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
-    kept = result.read(folder / "result.nc")
-    assert kept.attrs["seed"] == 1
-    assert kept.sizes["replica"] == replicas
+    for part in parts:
+        kept = result.read(folder / f"result{part}.nc")
+        assert kept.attrs["seed"] == 1
+        assert kept.sizes["replica"] == replicas
+        compared = xr.load_dataset(folder / f"comparison{part}.nc", engine="h5netcdf", decode_times=False)
+        assert "total_variation" in compared
     assert result.read(folder / "reference.nc").attrs["theory"] == "Schrodinger"
-    assert "total_variation" in xr.load_dataset(folder / "comparison.nc", engine="h5netcdf", decode_times=False)
     assert {"copydyn", "numpy", "numba", "python"} <= set(json.loads((folder / "versions.json").read_text()))
 
 

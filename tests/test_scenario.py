@@ -22,6 +22,7 @@ from copydyn.theories import CopyDynamics
 from copydyn.toml_text import emitted, key_lines, parsed_value, shown
 
 SHIPPED = (
+    "floor-against-admixture",
     "gue",
     "packet",
     "printed-rule",
@@ -514,6 +515,7 @@ def test_a_fault_of_one_of_several_is_said_with_its_line(written, line, replacem
         ("theory.bar.copies=1", "[theory] 'bar' is no name of a [[theory]] and no key of CopyDynamics; did you mean"),
         ("theory.qqq.copies=1", "[theory] 'qqq' is no name of a [[theory]] and no key of CopyDynamics; the names are"),
         ("theory.copys=1", "[theory] 'copys' is no key of CopyDynamics; did you mean 'copies'?"),
+        ("theory.zz=1", "[theory] 'zz' is no key of CopyDynamics; it has copies, "),
         ("theory.copies.x=1", "'copies' must be a table to have a key 'x', but is a value."),
         ("theory.copies=0", "[theory] copies must be >= 1, but is 0; give 1 or more."),
         ("theory=[]", "[theory] must be a table, but is []; write [theory]."),
@@ -524,6 +526,15 @@ def test_a_fault_of_one_of_several_is_said_with_its_line(written, line, replacem
 def test_a_bad_override_of_several_is_named_once(written, override, expected):
     faults = [fault for fault in faults_of(written(RIVALS), override) if fault.startswith(f"{override}: {expected}")]
     assert len(faults) == 1
+
+
+def test_an_override_of_all_that_one_does_not_know_says_how_to_change_one(written):
+    name = written(RIVALS.replace("copies = 2e3\nfloor = 10", 'kind = "Schrodinger"'))
+    assert faults_of(name, "theory.copies=9") == (
+        "theory.copies=9: [theory] 'copies' is no key of Schrodinger; it has tol; theory.NAME.copies changes one "
+        "[[theory]] alone.",
+    )
+    assert load(name, ["theory.bare.copies=9"]).theories["bare"] == CopyDynamics(9)
 
 
 def test_a_name_that_is_a_table_of_another_theory_is_ambiguous(written):
