@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copydyn import checkpoint, conduct, copysolve
+from copydyn import checkpoint, conduct, copysolve, engines
 from copydyn.conduct import Checkpoint, Interrupted
 from copydyn.experiment import Experiment
-from copydyn.theories import CopyDynamics, copying
+from copydyn.theories import CopyDynamics
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.3j], [0.1, -0.3j, 0.2]])
 TRAIN = [(0.7, H), (1.3, H.conj())]
@@ -72,7 +72,7 @@ def paused(monkeypatch, theory, path, calls):
         return False
 
     monkeypatch.setattr(conduct, "_over", over)
-    monkeypatch.setattr(copying, "WORK_A_CALL", 200)
+    monkeypatch.setattr(engines, "WORK_A_CALL", 200)
     with pytest.raises(Interrupted) as caught:
         evolve(theory, keep=Checkpoint(path))
     monkeypatch.undo()
@@ -91,8 +91,8 @@ def test_a_finished_run_is_read_and_not_run_again(theory, tmp_path, monkeypatch)
     path = tmp_path / "run.checkpoint"
     whole = evolve(theory, keep=Checkpoint(path, every=1e-9))
     assert path.exists()
-    monkeypatch.setattr(CopyDynamics, "advance", None)
-    monkeypatch.setattr(CopyDynamics, "advance_replicas", None)
+    monkeypatch.setattr(engines.Kernels, "advance", None)
+    monkeypatch.setattr(engines.Kernels, "advance_replicas", None)
     assert evolve(theory, keep=Checkpoint(path)).identical(whole)
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from copydyn import result
+from copydyn import engines, result
 from copydyn.conduct import Checkpoint, Part, conduct
 from copydyn.courses import Advance, Replica, Replicas, plan_of
+from copydyn.engines import Kernels
 from copydyn.ensemble import (
     PREPARATIONS,
     Ensemble,
@@ -26,27 +27,20 @@ from copydyn.ensemble import (
 )
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_copies, as_ket, as_real, as_whole, shown
-from copydyn.kernels import per_copy, per_label
-from copydyn.kernels.flow import Couplings, workspace
-from copydyn.kernels.replicas import Plan, Progress, Saved, Train, advance_replicas
-from copydyn.kernels.roster import EventLog, roster_of
+from copydyn.kernels.per_label import MODE_PRINTED, MODE_SMOLIN
+from copydyn.kernels.roster import roster_of
 from copydyn.recording import Records, Snapshot
 from copydyn.refusal import BadType, BadValue
 from copydyn.streams import as_seed, run_fingerprint, streams
 
 ENGINES = ("auto", "exact", "agents")
-RULES = {"smolin": per_label.MODE_SMOLIN, "printed": per_label.MODE_PRINTED}
+RULES = {"smolin": MODE_SMOLIN, "printed": MODE_PRINTED}
 
 MOST_AGENTS = 2**31 - 1
 """A row is named by an int32."""
 
 AFFORDABLE = 10**12
 """Copies beyond which ``engine="auto"`` will not start to simulate event by event (days on one core)."""
-
-WORK_A_CALL = 5_000_000
-"""How often a kernel comes up for air, in units of ten nanoseconds: for the progress bar, checkpoints and Ctrl-C."""
-
-LOG_A_CALL = 1_000_000
 
 MOST_PARTS = 64
 """Parts into which replicas are shared out, however many threads there are: a checkpoint fits any number of them."""
@@ -184,13 +178,13 @@ class CopyDynamics:
         Parameters
         ----------
         advance : callable, optional
-            What to run instead of `advance`, the compiled kernels: the agents of `copydyn.abm` step in here.
+            What to run instead of the compiled kernels: the agents of `copydyn.abm` step in here.
         """
         settled, train = self.resolved(experiment.system.size), train_of(experiment.system)
         course = Replica(
             partial(self.prepare, experiment, seed, replica),
-            advance or settled.advance,
-            partial(settled._scratch, train),
+            advance or settled._kernels.advance,
+            partial(settled._kernels.scratch, train),
             experiment,
             train,
             plan_of(experiment),
@@ -200,59 +194,6 @@ class CopyDynamics:
             snapshot = course.go_on()
             if snapshot is not None:
                 yield snapshot
-
-    def advance(
-        self, ensemble: Ensemble, couplings: Couplings, start: float, end: float, work: Any, log: EventLog
-    ) -> tuple[float, int]:
-        """Let the kernel run from ``start`` towards ``end`` for a while; return the time reached and the events."""
-        kernel = per_label.advance if ensemble.aligned else per_copy.advance_copies
-        status, now, events, _, _ = kernel(
-            ensemble.counts,
-            ensemble.factor,
-            couplings,
-            start,
-            end,
-            self.phase_step,
-            self.floor,
-            RULES[self.rule],
-            WORK_A_CALL,
-            ensemble.random_state,
-            work,
-            ensemble.roster,
-            log,
-        )
-        _require_progress(status, now)
-        return float(now), int(events)
-
-    def advance_replicas(
-        self,
-        counts: np.ndarray,
-        factor: np.ndarray,
-        random_state: np.ndarray,
-        progress: Progress,
-        saved: Saved,
-        train: Train,
-        plan: Plan,
-        work: Any,
-        log: EventLog,
-    ) -> None:
-        """Let the kernel run for a while with counted copies, one replica after the other."""
-        status, replica = advance_replicas(
-            counts,
-            factor,
-            random_state,
-            progress,
-            saved,
-            train,
-            plan,
-            self.phase_step,
-            self.floor,
-            RULES[self.rule],
-            WORK_A_CALL,
-            work,
-            log,
-        )
-        _require_progress(status, progress.clock[min(replica, len(counts) - 1)])
 
     def evolve(
         self,
@@ -325,9 +266,10 @@ class CopyDynamics:
         drift = -1j * (_first_hamiltonian(experiment) @ ket)
         return counts, add_spectators(counts, factor, max(self.spectators, self.floor), drift), random_state
 
-    def _scratch(self, train: Train) -> Any:
-        """Allocate what a step of any of the pulses needs."""
-        return workspace(train.omega.shape[1], int(np.diff(train.first).max()))
+    @property
+    def _kernels(self) -> Kernels:
+        assert self.phase_step is not None
+        return Kernels(self.phase_step, self.floor, RULES[self.rule])
 
     def _records(self, experiment: Experiment, replicas: int) -> Records:
         return Records.empty(
@@ -337,7 +279,7 @@ class CopyDynamics:
     def _parts(self, experiment: Experiment, seed: int, records: Records) -> list[Part]:
         """Share out the replicas: counted copies many at a time, copies with rows one ensemble at a time."""
         train, plan = train_of(experiment.system), plan_of(experiment)
-        scratch = partial(self._scratch, train)
+        kernels, scratch = self._kernels, partial(self._kernels.scratch, train)
         replicas = len(records.saved.events)
         parts: list[Part] = []
         if self.engine == "exact":
@@ -345,13 +287,13 @@ class CopyDynamics:
             for first, last in pairwise(edges):
                 begin = partial(self._start, experiment, seed, last - first, first)
                 own = records.of(first, last)
-                parts.append(Replicas(begin, self.advance_replicas, scratch, experiment, train, plan, own))
+                parts.append(Replicas(begin, kernels.advance_replicas, scratch, experiment, train, plan, own))
         else:
-            room = LOG_A_CALL if self.record_events else 0
+            room = engines.LOG_A_CALL if self.record_events else 0
             for replica in range(replicas):
                 prepare = partial(self.prepare, experiment, seed, replica)
                 own = records.of(replica, replica + 1)
-                parts.append(Replica(prepare, self.advance, scratch, experiment, train, plan, own, room))
+                parts.append(Replica(prepare, kernels.advance, scratch, experiment, train, plan, own, room))
         return parts
 
     def what_is_simulated(self) -> CopyDynamics:
@@ -376,14 +318,6 @@ def _first_hamiltonian(experiment: Experiment) -> Any:
     for segment in experiment.system.segments(experiment.tlist):
         return experiment.system.pulses[segment.pulse].hamiltonian
     return experiment.system.pulses[0].hamiltonian
-
-
-def _require_progress(status: int, now: float) -> None:
-    if status == per_label.STALLED:
-        raise BadValue(
-            f"H must not turn phases faster than the clock can tell, but at time {now:g} a step of the phases has "
-            "become too short for float64; scale H and tlist to units in which both are near one."
-        )
 
 
 def _choose(value: Any, name: str, options: tuple[str, ...]) -> None:
