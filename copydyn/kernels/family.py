@@ -1,0 +1,324 @@
+"""The process per label for the whole family of rules of which Smolin's is one point ((18), (19), (27), (28)).
+
+With theta = phi_a - phi_b + delta_ab on the edge (a, b), a < b, each harmonic m of the family is a channel of its own:
+
+    s = ratio copying_m R_ab sin(m theta + copy_offset_m),    copies move b -> a at the rate  s n_a^q n_b^(1-q), s > 0,
+                                                                      or a -> b at the rate |s| n_b^q n_a^(1-q), s < 0,
+    d phi_a / dt = omega_a + sum_b (n_a/n_b)^r sum_m R_ab turning_m cos(m theta + turn_offset_m)
+
+so that channels of one edge may move copies in both directions at once. Seen from b the arguments change their sign, as
+theta does; the cosine is the same at both ends. What has no copies neither gives, nor gains, nor turns anything.
+
+Angles are never formed: exp(i m theta) is the m-th power of conj(u_a) h_ab u_b / |h_ab|.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import int32, uint32
+
+from copydyn.kernels.compiled import kernel
+from copydyn.kernels.flow import _slack, _turned, sine_after
+from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, record, room_for
+from copydyn.kernels.roster import member, move
+from copydyn.kernels.variates import closed, fill_alias, next_below, next_cell, next_exponential, next_uniform, opened
+
+FROZEN_STEP = 0.05
+"""Relative change of an amplitude within a step where phases stand still: no error grows with it, only the bounds."""
+
+
+class Family(NamedTuple):
+    """One rule as the kernel reads it; harmonics in rising order.
+
+    q, r : float; order : int64 (harmonic,); copying, turning : float64 (harmonic,), ratio included in copying;
+    copy_factor, turn_factor : complex128 (harmonic,), exp(i offset); flow : bool, False where phases stand still.
+    """
+
+    q: float
+    r: float
+    order: np.ndarray
+    copying: np.ndarray
+    turning: np.ndarray
+    copy_factor: np.ndarray
+    turn_factor: np.ndarray
+    flow: bool
+
+
+class FamilyWorkspace(NamedTuple):
+    """What one step knows, as `flow.Workspace`; a channel is a harmonic of an edge, channel = edge * harmonics + m.
+
+    Per label: the turning rate at both ends, the largest relative rate of change, the expected traffic of copies, and
+    the counts between which the bounds hold. Per channel: s, its cosine, how fast its argument turns, the bound on the
+    rate, the least rate a unit of sine, and the alias table of the bounds.
+    """
+
+    turning: np.ndarray
+    turning_end: np.ndarray
+    fastest: np.ndarray
+    traffic: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
+    sine: np.ndarray
+    cosine: np.ndarray
+    detuning: np.ndarray
+    bound: np.ndarray
+    least: np.ndarray
+    threshold: np.ndarray
+    other: np.ndarray
+    stack: np.ndarray
+
+
+def family_workspace(labels: int, edges: int, family: Family) -> FamilyWorkspace:
+    """Allocate the scratch of one run once."""
+    channels = edges * family.order.size
+    return FamilyWorkspace(
+        *(np.zeros(labels) for _ in range(4)),
+        *(np.zeros(labels, np.int64) for _ in range(2)),
+        *(np.zeros(channels) for _ in range(6)),
+        *(np.zeros(channels, np.uint32) for _ in range(2)),
+    )
+
+
+@kernel
+def advance_family(
+    counts, unit, couplings, start, end, phase_step, floor, family, budget, random_state, work, roster, log
+):
+    """Evolve one ensemble in place; parameters and result as in `per_label.advance`, with ``family`` for its mode."""
+    edge_a, edge_b = couplings.a, couplings.b
+    harmonics = family.order.size
+    channels = edge_a.size * harmonics
+    now = start
+    events, proposals, steps = 0, 0, 0
+    while now < end:
+        if proposals + steps >= budget:
+            return PAUSED, now, events, proposals, steps
+        length, total = begin_family_step(counts, unit, couplings, end - now, phase_step, family, work)
+        if not now + length > now:
+            return STALLED, now, events, proposals, steps
+        if not room_for(total * length, log):
+            return LOG_FULL, now, events, proposals, steps
+        elapsed = 0.0
+        crossing = False
+        channel, loses, gains = uint32(0), uint32(0), uint32(0)
+        first, second, copier, copied = int32(-1), int32(-1), int32(-1), int32(-1)
+        words = opened(random_state)
+        while total > 0.0:
+            wait, words = next_exponential(words)
+            elapsed += wait / total
+            if elapsed >= length:
+                break
+            proposals += 1
+            if channels > 1:
+                channel, words = next_cell(words, channels, work.threshold, work.other)
+            edge = channel // harmonics
+            a, b = edge_a[edge], edge_b[edge]
+            if roster is not None:
+                rank, words = next_below(words, counts[a])
+                first = member(a, rank, roster)
+                rank, words = next_below(words, counts[b])
+                second = member(b, rank, roster)
+            sine = sine_after(work.sine[channel], work.cosine[channel], work.detuning[channel] * elapsed)
+            share, words = next_uniform(words)
+            mark = share * work.bound[channel]
+            if sine > 0.0:
+                copier, copied, loses, gains = second, first, b, a
+            else:
+                copier, copied, loses, gains = first, second, a, b
+            # below the least rate that the step's counts allow, the power need not be known
+            sure = mark < work.least[channel] * abs(sine)
+            if not sure and mark >= traffic_between(counts[gains], counts[loses], family.q) * abs(sine):
+                continue
+            if counts[loses] <= floor:
+                continue
+            if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
+                crossing = True
+                break
+            if roster is not None:
+                record(now + elapsed, copier, copied, loses, gains, log)
+                move(copier, gains, counts, roster)
+            else:
+                counts[loses] -= 1
+                counts[gains] += 1
+            events += 1
+        closed(words, random_state)
+        if crossing:
+            now += elapsed
+        else:
+            elapsed = length
+            now = end if length >= end - now else now + length
+        if family.flow:
+            finish_family_step(counts, unit, couplings, elapsed, family, work)
+        if crossing:  # up to its very end the step knew the old counts, and so must the flow of the phases
+            if roster is not None:
+                record(now, copier, copied, loses, gains, log)
+                move(copier, gains, counts, roster)
+            else:
+                counts[loses] -= 1
+                counts[gains] += 1
+            events += 1
+        steps += 1
+    return REACHED, now, events, proposals, steps
+
+
+@kernel
+def begin_family_step(counts, unit, couplings, longest, phase_step, family, work):
+    """Fill ``work`` for a step of at most ``longest``; return (length, total bound): see `flow.begin_step`."""
+    _, edge_a, edge_b, h = couplings
+    harmonics = family.order.size
+    family_turning(counts, unit, couplings, family, work.turning)
+    fastest = _fastest_rate(counts, couplings, family, work)
+    limit = phase_step if family.flow else max(phase_step, FROZEN_STEP)
+    length = longest
+    if not fastest * length <= limit:  # not a number where a power overflows: the step is none, and the caller stalls
+        length = limit / fastest
+    for label in range(counts.size):
+        work.traffic[label] = 0.0
+    for edge in range(edge_a.size):
+        a, b = edge_a[edge], edge_b[edge]
+        present = counts[a] > 0 and counts[b] > 0
+        size = math.hypot(h[edge].real, h[edge].imag)
+        factor = unit[a].conjugate() * (h[edge] / size) * unit[b]
+        power, order = factor, 1
+        for harmonic in range(harmonics):
+            channel = edge * harmonics + harmonic
+            while order < family.order[harmonic]:
+                power *= factor
+                order += 1
+            work.bound[channel] = 0.0
+            strength = size * family.copying[harmonic]
+            if present and strength > 0.0:
+                turn = strength * (power * family.copy_factor[harmonic])
+                work.sine[channel] = turn.imag
+                work.cosine[channel] = turn.real
+                work.detuning[channel] = order * (work.turning[a] - work.turning[b])
+                # |sin(x + y)| <= |sin x| + |y|: much tighter than one, because the step is short
+                drift = abs(work.detuning[channel]) * length * strength
+                work.bound[channel] = min(abs(turn.imag) + drift, strength)
+                onward, back = traffic_between(counts[a], counts[b], family.q), 0.0
+                if turn.imag <= drift:
+                    back = traffic_between(counts[b], counts[a], family.q)
+                    if turn.imag < -drift:
+                        onward = 0.0
+                flow = work.bound[channel] * max(onward, back) * length
+                work.traffic[a] += flow
+                work.traffic[b] += flow
+    for label in range(counts.size):
+        slack = _slack(counts[label], work.traffic[label])
+        work.lowest[label] = counts[label] - slack
+        work.highest[label] = counts[label] + slack
+    for channel in range(edge_a.size * harmonics):
+        if work.bound[channel] > 0.0:
+            a, b = edge_a[channel // harmonics], edge_b[channel // harmonics]
+            drift = abs(work.detuning[channel]) * length * math.hypot(work.sine[channel], work.cosine[channel])
+            most, least = 0.0, math.inf
+            if work.sine[channel] >= -drift:
+                high, low = _extremes(a, b, family.q, work)
+                most, least = max(most, high), min(least, low)
+            if work.sine[channel] <= drift:
+                high, low = _extremes(b, a, family.q, work)
+                most, least = max(most, high), min(least, low)
+            work.bound[channel] *= most
+            work.least[channel] = least
+    total = fill_alias(work.bound, edge_a.size * harmonics, work.threshold, work.other, work.stack)
+    return length, total
+
+
+@kernel
+def family_turning(counts, unit, couplings, family, turning):
+    """Write d phi_a/dt of (19), (28) into ``turning``: zero where phases stand still."""
+    omega, edge_a, edge_b, h = couplings
+    for label in range(counts.size):
+        turning[label] = omega[label] if family.flow else 0.0
+    if not family.flow:
+        return
+    for edge in range(edge_a.size):
+        a, b = edge_a[edge], edge_b[edge]
+        if counts[a] > 0 and counts[b] > 0:
+            size = math.hypot(h[edge].real, h[edge].imag)
+            factor = unit[a].conjugate() * (h[edge] / size) * unit[b]
+            power, order = factor, 1
+            pull = 0.0
+            for harmonic in range(family.order.size):
+                while order < family.order[harmonic]:
+                    power *= factor
+                    order += 1
+                pull += family.turning[harmonic] * (power * family.turn_factor[harmonic]).real
+            ratio = to_the_power(counts[a] / counts[b], family.r)
+            turning[a] += size * pull * ratio
+            turning[b] += size * pull / ratio
+
+
+@kernel
+def _fastest_rate(counts, couplings, family, work):
+    """Largest relative rate of change that the counts allow, 1/time: of an amplitude, or of a harmonic's argument."""
+    _, edge_a, edge_b, h = couplings
+    turning, copying = 0.0, 0.0
+    for harmonic in range(family.order.size):
+        turning += family.order[harmonic] * abs(family.turning[harmonic])
+        copying += family.order[harmonic] * family.copying[harmonic]
+    if not family.flow:
+        turning = 0.0
+    fastest = 0.0
+    for label in range(counts.size):
+        work.fastest[label] = 0.0
+    for edge in range(edge_a.size):
+        a, b = edge_a[edge], edge_b[edge]
+        if counts[a] > 0 and counts[b] > 0:
+            size = math.hypot(h[edge].real, h[edge].imag)
+            ratio = to_the_power(counts[a] / counts[b], family.r)
+            onward = traffic_between(counts[a], counts[b], family.q)
+            back = traffic_between(counts[b], counts[a], family.q)
+            most = 0.5 * copying * max(onward, back)
+            # the phases do not matter: where they hold all still for a moment, they may let go within the step
+            work.fastest[a] += size * math.hypot(turning * ratio, most / counts[a])
+            work.fastest[b] += size * math.hypot(turning / ratio, most / counts[b])
+            highest = family.order[family.order.size - 1]
+            fastest = max(fastest, highest * abs(work.turning[a] - work.turning[b]))
+    for label in range(counts.size):
+        fastest = max(fastest, work.fastest[label])
+    return fastest
+
+
+@kernel
+def _extremes(gains, loses, q, work):
+    """Largest and least of n_gains^q n_loses^(1-q) for the counts within the step's limits."""
+    most_gaining, least_gaining = work.highest[gains], work.lowest[gains]
+    if q < 0.0:
+        most_gaining, least_gaining = least_gaining, most_gaining
+    most_losing, least_losing = work.highest[loses], work.lowest[loses]
+    if q > 1.0:
+        most_losing, least_losing = least_losing, most_losing
+    return traffic_between(most_gaining, most_losing, q), traffic_between(least_gaining, least_losing, q)
+
+
+@kernel
+def traffic_between(gaining, losing, q):
+    """n_gaining^q n_losing^(1-q): copies that take part in a flow between two labels (18)."""
+    if q == 0.5:
+        return math.sqrt(gaining * 1.0 * losing)
+    return losing * to_the_power(gaining / losing, q)
+
+
+@kernel
+def to_the_power(ratio, exponent):
+    """ratio^exponent, without `pow` for the exponents that are asked for most."""
+    if exponent == -0.5:
+        return 1.0 / math.sqrt(ratio)
+    if exponent == 0.0:
+        return 1.0
+    if exponent == 1.0:
+        return ratio
+    return ratio**exponent
+
+
+@kernel
+def finish_family_step(counts, unit, couplings, elapsed, family, work):
+    """Turn the phase factors by the mean of the turning rates at both ends of the step (second order)."""
+    for label in range(counts.size):
+        unit[label] = _turned(unit[label], work.turning[label] * elapsed)
+    family_turning(counts, unit, couplings, family, work.turning_end)
+    for label in range(counts.size):
+        unit[label] = _turned(unit[label], 0.5 * (work.turning_end[label] - work.turning[label]) * elapsed)
