@@ -8,7 +8,8 @@ With b = a_I, h = H/hbar and Omega_I = omega_b + Re[exp(i phi_I) G_b] of `copydy
 and between copy events
 
     d phi_I / dt = pi_I + Omega_I
-    d pi_I / dt  = -(f^2/2) Im[exp(2 i phi_I) W_b] + pi_I Im[exp(i phi_I) G_b] + Im[exp(i phi_I) P_b] - gamma pi_I + noise
+    d pi_I / dt  = -(f^2/2) Im[exp(2 i phi_I) W_b] + pi_I Im[exp(i phi_I) G_b] + Im[exp(i phi_I) P_b]
+                   - gamma pi_I + noise
 
     Z_a = sum_J exp(-i phi_J),    W_a = sum_J exp(-2 i phi_J),    Y_a = sum_J pi_J exp(-i phi_J),    all J in a
     G_b = sum_a h_ba Z_a / sqrt(n_a n_b),    P_b = sum_a h_ba Y_a / sqrt(n_a n_b)
@@ -400,7 +401,7 @@ def _turn_phases(counts, sums, couplings, elapsed, work, motion, roster):
 
 @kernel
 def _close_momenta(counts, momenta, couplings, strength, elapsed, work, motion, roster):
-    """pi' = half + (h/2) force(phi', half)."""
+    """Let pi' = half + (h/2) force(phi', half)."""
     cosine, sine, half, beable = motion.cosine, motion.sine, motion.half, roster.beable
     step = 0.5 * elapsed
     motion.doubled[:] = 0.0
