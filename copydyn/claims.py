@@ -211,9 +211,7 @@ class Extinct(ClaimOfOne):
 
     def fit(self, experiment: Experiment) -> None:
         """Refuse a label that the system does not have."""
-        labels = experiment.system.labels
-        if self.label not in labels:
-            raise BadValue(f"label must be one of {_few(labels)}, but is '{self.label}'.")
+        _require_label(self.label, experiment)
 
     def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:
         """Count the replicas in which the label is empty."""
@@ -294,6 +292,61 @@ class Closer(Claim):
         )
 
 
+@dataclass(frozen=True)
+class Coherent(ClaimOfOne):
+    """The phases of a label's copies agree, or do not: |Z|/n over the last half of the save times.
+
+    It oscillates, so it is averaged over these times, and over the replicas in which the label has copies then.
+
+    Parameters
+    ----------
+    label : str
+    at_least, at_most : float, optional
+        Bounds between 0 and 1; two standard errors are allowed for.
+    """
+
+    label: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def __post_init__(self) -> None:
+        given = {"at_least": self.at_least, "at_most": self.at_most}
+        if all(bound is None for bound in given.values()):
+            raise BadValue("at_least or at_most must be given, a coherence between 0 and 1.")
+        for name, bound in given.items():
+            if bound is not None and not 0.0 <= as_real(bound, name) <= 1.0:
+                raise BadValue(f"{name} must be a coherence between 0 and 1, but is {bound:g}.")
+
+    def fit(self, experiment: Experiment) -> None:
+        """Refuse a label that the system does not have."""
+        _require_label(self.label, experiment)
+
+    def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:
+        """Compare the mean coherence with its bounds."""
+        if "coherence" not in result:
+            raise BadValue(
+                "claim 'coherent' is about phases that may differ, but here each label has one; give the theory a "
+                "phase_spread or an alignment."
+            )
+        series = result["coherence"].sel(beable=self.label).transpose("replica", "time").values
+        late = series[:, series.shape[1] // 2 :]
+        late = late[~np.isnan(late).all(axis=1)]
+        if not late.size:
+            return Finding(False, f"coherence cannot be judged: label '{self.label}' is empty in every replica")
+        each = np.nanmean(late, axis=1)
+        mean = float(each.mean())
+        error = float(each.std(ddof=1) / math.sqrt(each.size)) if each.size > 1 else 0.0
+        holds, rules = True, []
+        if self.at_least is not None:
+            holds &= mean - SAFETY * error >= self.at_least
+            rules.append(f"at least {self.at_least:g}")
+        if self.at_most is not None:
+            holds &= mean + SAFETY * error <= self.at_most
+            rules.append(f"at most {self.at_most:g}")
+        found = f"the late coherence of label '{self.label}' is {plus_minus(mean, error)}"
+        return Finding(holds, f"{found}; the claim asks for {' and '.join(rules)}")
+
+
 CLAIMS: dict[str, type[Claim]] = {
     "agrees": Agrees,
     "deviates": Deviates,
@@ -301,6 +354,7 @@ CLAIMS: dict[str, type[Claim]] = {
     "extinct": Extinct,
     "still": Still,
     "closer": Closer,
+    "coherent": Coherent,
 }
 
 
@@ -348,6 +402,12 @@ def _choose(value: str, name: str, options: Sequence[str]) -> None:
 
 def _words(name: str) -> str:
     return "max deviation" if name == "max_deviation" else name.replace("_", " ")
+
+
+def _require_label(label: str, experiment: Experiment) -> None:
+    labels = experiment.system.labels
+    if label not in labels:
+        raise BadValue(f"label must be one of {_few(labels)}, but is '{label}'.")
 
 
 def _few(labels: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from copydyn.kernels.flow import Couplings
 from copydyn.kernels.per_copy import sum_phases
 from copydyn.kernels.replicas import Train, draw_replicas
 from copydyn.kernels.roster import Roster
-from copydyn.kernels.variates import fill_uniform
+from copydyn.kernels.variates import fill_normal, fill_uniform
 from copydyn.refusal import BadValue
 
 PREPARATIONS = ("largest_remainder", "multinomial")
@@ -35,6 +35,8 @@ class Ensemble:
         The rows of the copies; None where they have no identity.
     aligned : bool
         Whether all copies of a label share one phase.
+    momenta : float64 (copy,), 1/time, optional
+        pi_I of the second-order law of the phases.
     """
 
     counts: np.ndarray
@@ -42,6 +44,7 @@ class Ensemble:
     random_state: np.ndarray
     roster: Roster | None = None
     aligned: bool = True
+    momenta: np.ndarray | None = None
 
     @property
     def copies(self) -> int:
@@ -58,7 +61,9 @@ class Ensemble:
     def arrays(self) -> dict[str, np.ndarray]:
         """Name every array that the ensemble consists of; they are its own, not copies."""
         rows = {} if self.roster is None else {f"roster_{name}": row for name, row in self.roster._asdict().items()}
-        return {"counts": self.counts, "factor": self.factor, "random_state": self.random_state, **rows}
+        momenta = {} if self.momenta is None else {"momenta": self.momenta}
+        own = {"now_counts": self.counts, "now_factor": self.factor, "random_state": self.random_state}
+        return {**own, **rows, **momenta}
 
     @property
     def frequencies(self) -> np.ndarray:
@@ -91,7 +96,7 @@ class Ensemble:
 
 def kets_of(counts: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """psi_a = sqrt(n_a/N) exp(-i phi_a) (34) of counts and factors (..., beable)."""
-    return np.asarray(np.sqrt(counts / counts.sum(axis=-1, keepdims=True)) * _direction(factor))
+    return np.asarray(np.sqrt(counts / counts.sum(axis=-1, keepdims=True)) * direction(factor))
 
 
 def phases_of(counts: np.ndarray, factor: np.ndarray) -> np.ndarray:
@@ -177,7 +182,7 @@ def add_spectators(counts: np.ndarray, factor: np.ndarray, extra: int, drift: np
     """
     empty = counts == 0
     counts += extra
-    return np.where(empty, _direction(drift), factor) if extra > 0 else factor
+    return np.where(empty, direction(drift), factor) if extra > 0 else factor
 
 
 def scatter_phases(ensemble: Ensemble, spread: float) -> None:
@@ -185,23 +190,29 @@ def scatter_phases(ensemble: Ensemble, spread: float) -> None:
     rows = ensemble.rows
     rows.phase[:] = ensemble.copy_phases
     if np.isinf(spread):
-        rows.phase[:] = 2.0 * np.pi * _uniforms(ensemble.random_state, rows.phase.size)
-    else:  # Box and Muller: two uniforms a normal, of which one is enough here
-        radius = np.sqrt(-2.0 * np.log1p(-_uniforms(ensemble.random_state, rows.phase.size)))
-        rows.phase[:] += spread * radius * np.cos(2.0 * np.pi * _uniforms(ensemble.random_state, rows.phase.size))
+        fill_uniform(ensemble.random_state, rows.phase)
+        rows.phase[:] *= 2.0 * np.pi
+    elif spread > 0.0:
+        rows.phase[:] += spread * _normals(ensemble.random_state, rows.phase.size)
         np.mod(rows.phase, 2.0 * np.pi, out=rows.phase)
     ensemble.aligned = False
     sum_phases(ensemble.factor, rows)
 
 
-def _uniforms(random_state: np.ndarray, size: int) -> np.ndarray:
+def draw_momenta(ensemble: Ensemble, spread: float) -> None:
+    """Give each row a momentum: normal with standard deviation ``spread``, 1/time."""
+    copies = ensemble.rows.beable.size
+    ensemble.momenta = spread * _normals(ensemble.random_state, copies) if spread > 0.0 else np.zeros(copies)
+
+
+def _normals(random_state: np.ndarray, size: int) -> np.ndarray:
     out = np.empty(size)
-    fill_uniform(random_state, out)
+    fill_normal(random_state, out)
     return out
 
 
-def _direction(amplitudes: np.ndarray) -> np.ndarray:
-    """Give a / |a|, and one where a = 0."""
+def direction(amplitudes: np.ndarray) -> np.ndarray:
+    """Give a / |a|, and one where a = 0, complex128 (...)."""
     lengths = np.abs(amplitudes)
     present = lengths > 0.0
     return np.where(present, amplitudes / np.where(present, lengths, 1.0), 1.0 + 0.0j)

@@ -59,13 +59,13 @@ class Harmonic:
 
 @dataclass(frozen=True)
 class Rule:
-    """How copies copy each other, and how phases turn: H_ab = hbar R_ab exp(i delta_ab), theta = phi_a - phi_b + delta_ab.
+    """How copies copy each other, and how phases turn: for H_ab = hbar R_ab exp(i delta_ab)
 
         T(b -> a)    = (n_a/n_b)^q sum_m ratio R_ab copying_m sin+(m theta ± copy_offset_m)      per copy in b
         d phi_a / dt = omega_a + sum_b (n_a/n_b)^r sum_m R_ab turning_m cos(m theta ± turn_offset_m)
 
-    with the upper sign for a < b. The default is Smolin's rule, whose limit is quantum mechanics. Labels without copies
-    neither take part in the copying, whatever q is, nor in the phase law.
+    with theta = phi_a - phi_b + delta_ab, and the upper sign for a < b. The default is Smolin's rule, whose limit is
+    quantum mechanics. Labels without copies neither take part in the copying, whatever q is, nor in the phase law.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from exact import detuned
 
-from copydyn.claims import FALSE_ALARM, Agrees, Closer, Deviates, Extinct, Still, Within, two_sided_binomial
+from copydyn.claims import FALSE_ALARM, Agrees, Closer, Coherent, Deviates, Extinct, Still, Within, two_sided_binomial
 from copydyn.comparison import compare
 from copydyn.theories import CopyDynamics, Schrodinger
 
@@ -211,6 +211,52 @@ def test_closer_by_infidelity_takes_its_largest_means():
     }
     assert Closer("ours", "theirs", "infidelity").settle({}, found).holds
     assert not Closer("theirs", "ours", "infidelity").settle({}, found).holds
+
+
+def phased(coherence):
+    """A result by the coherence (replica, time) of its label 'up'; that of 'down' is one."""
+    both = np.stack([coherence, np.ones_like(coherence)], axis=-1)
+    coordinates = {"time": np.arange(both.shape[1], dtype=float), "beable": ["up", "down"]}
+    return xr.Dataset({"coherence": (("replica", "time", "beable"), both)}, coordinates)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "holds"),
+    [
+        ({"at_least": 0.69}, True),
+        ({"at_least": 0.71}, False),
+        ({"at_most": 0.91}, True),
+        ({"at_most": 0.89}, False),
+        ({"at_least": 0.5, "at_most": 0.7}, False),
+    ],
+)
+def test_coherence_is_averaged_over_the_late_times_with_two_errors(bounds, holds):
+    """Late means 0.75 and 0.85 of two replicas: 0.80 with an error of 0.05, whatever happened before."""
+    result = phased(np.array([[0.0, 0.1, 0.7, 0.8], [1.0, 0.2, 0.9, 0.8]]))
+    finding = Coherent("up", **bounds).judge(result, None)
+    assert finding.holds is holds
+    assert "the late coherence of label 'up' is 0.800 ± 0.050; the claim asks for" in finding.sentence
+    assert Coherent("down", at_least=1.0).judge(result, None).holds
+
+
+def test_empty_labels_have_no_coherence():
+    nan = np.nan
+    finding = Coherent("up", at_least=0.9).judge(phased(np.array([[1, 1, nan, nan], [1, 1, 0.95, nan]])), None)
+    assert finding.holds
+    assert "0.95" in finding.sentence
+    nothing = Coherent("up", at_most=0.9).judge(phased(np.full((2, 4), nan)), None)
+    assert not nothing.holds
+    assert "empty in every replica" in nothing.sentence
+
+
+def test_a_claim_of_coherence_is_about_labels_and_phases_that_exist(refuses):
+    refuses(lambda: Coherent("0"), ValueError, "at_least or at_most must be given")
+    refuses(lambda: Coherent("0", at_least=1.2), ValueError, r"at_least must be a coherence .* but is 1\.2")
+    refuses(lambda: Coherent("0", at_most=np.nan), ValueError, "at_most must be finite")
+    experiment = detuned().experiment
+    refuses(lambda: Coherent("up", at_least=1).fit(experiment), ValueError, "label must be one of 0, 1, but is 'up'")
+    aligned = CopyDynamics(10).evolve(experiment, seed=1)
+    refuses(lambda: Coherent("0", at_least=1).judge(aligned, None), ValueError, "give the theory a phase_spread")
 
 
 def test_claims_read_a_real_comparison():

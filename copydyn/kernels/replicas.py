@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from copydyn.kernels.compiled import kernel
+from copydyn.kernels.family import advance_family
 from copydyn.kernels.flow import Couplings
 from copydyn.kernels.per_label import PAUSED, REACHED, advance, cost_of_step
 from copydyn.kernels.variates import multinomial
@@ -57,13 +58,15 @@ _couplings_at = kernel(couplings_at)
 
 @kernel
 def advance_replicas(
-    counts, factor, random_state, progress, saved, train, plan, phase_step, floor, mode, budget, work, log
+    counts, factor, random_state, progress, saved, train, plan, phase_step, floor, mode, family, budget, work, family_work, log
 ):
     """Evolve replicas of aligned, anonymous copies along ``plan``, one after the other; see `per_label.advance`.
 
     Parameters
     ----------
     counts, factor, random_state : (replica, beable), (replica, beable), (replica, 4)
+    mode, family
+        Smolin's rule or the printed one; or, where ``family`` and its scratch are not None, any other one.
     progress, saved
         Filled on the way; all that is needed to go on stands in these five.
     budget : int
@@ -80,21 +83,17 @@ def advance_replicas(
             if budget <= 0:
                 return PAUSED, replica
             place = progress.place[replica]
-            status, now, events, proposals, steps = advance(
-                counts[replica],
-                factor[replica],
-                _couplings_at(train, plan.pulse[place]),
-                progress.clock[replica],
-                plan.end[place],
-                phase_step,
-                floor,
-                mode,
-                budget,
-                random_state[replica],
-                work,
-                None,
-                log,
-            )
+            couplings = _couplings_at(train, plan.pulse[place])
+            now, end = progress.clock[replica], plan.end[place]
+            n, u, words = counts[replica], factor[replica], random_state[replica]
+            if family is None:
+                status, now, events, proposals, steps = advance(
+                    n, u, couplings, now, end, phase_step, floor, mode, budget, words, work, None, log
+                )
+            else:
+                status, now, events, proposals, steps = advance_family(
+                    n, u, couplings, now, end, phase_step, floor, family, budget, words, family_work, None, log
+                )
             budget -= proposals + cost * steps
             progress.clock[replica] = now
             progress.events[replica] += events

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from copydyn import engines, result
+from copydyn.alignment import Alignment
 from copydyn.conduct import Checkpoint, Part, conduct
 from copydyn.courses import Advance, Replica, Replicas, plan_of
 from copydyn.engines import Kernels
@@ -20,7 +21,10 @@ from copydyn.ensemble import (
     Ensemble,
     add_spectators,
     admix,
+    direction,
     draw_counts,
+    draw_momenta,
+    phases_of,
     scatter_phases,
     share_out,
     train_of,
@@ -29,12 +33,15 @@ from copydyn.experiment import Experiment
 from copydyn.inputs import as_copies, as_ket, as_real, as_whole, shown
 from copydyn.kernels.per_label import MODE_PRINTED, MODE_SMOLIN
 from copydyn.kernels.roster import roster_of
+from copydyn.meanfield import mean_field
+from copydyn.observables import energies, expectations
 from copydyn.recording import Records, Snapshot
 from copydyn.refusal import BadType, BadValue
+from copydyn.rules import RULES, Rule
 from copydyn.streams import as_seed, run_fingerprint, streams
 
-ENGINES = ("auto", "exact", "agents")
-RULES = {"smolin": MODE_SMOLIN, "printed": MODE_PRINTED}
+ENGINES = ("auto", "exact", "agents", "meanfield")
+MODES: dict[Any, float] = {"smolin": MODE_SMOLIN, "printed": MODE_PRINTED}
 
 MOST_AGENTS = 2**31 - 1
 """A row is named by an int32."""
@@ -61,12 +68,13 @@ class CopyDynamics:
     ----------
     copies : int
         N, 1 to 2^62; a float with an integer value is taken (1e5).
-    engine : {"auto", "exact", "agents"}
+    engine : {"auto", "exact", "agents", "meanfield"}
         "exact": the process per label, counts and phases, event by event. "agents": the process per copy, each with
         a row of its own; needed for tagged copies, the event log and unaligned phases. "auto": exact, unless one of
-        these is asked for.
-    rule : {"smolin", "printed"}
-        "printed" takes the sign of (39) as it stands in the paper, for showing that it fails.
+        these is asked for. "meanfield": the limit of infinitely many copies, with the shares that N of them would have.
+    rule : {"smolin", "printed"} or Rule
+        "printed" takes the sign of (39) as it stands in the paper, for showing that it fails; a `Rule` is any member of
+        the family (18), (19), (27), (28).
     preparation : {"largest_remainder", "multinomial"}
         Counts nearest to N |psi|^2, or N independent draws.
     spectators : int
@@ -78,6 +86,8 @@ class CopyDynamics:
         Start from sqrt(1 - eps) psi + sqrt(eps) ket, normalised.
     phase_spread : float, rad
         Standard deviation of the copies' phases around their label's at the start; infinite for uniform phases.
+    alignment : Alignment, optional
+        The second-order law of the phases (section 3.2), which gives each copy a momentum.
     phase_step : float, optional
         Largest relative change of an amplitude within a step of the phase flow, 0 < phase_step <= 0.2. The phases err
         by its square; the default, min(0.05, N^(-1/4)), keeps that below the noise of finite N.
@@ -93,12 +103,13 @@ class CopyDynamics:
 
     copies: int
     engine: str = "auto"
-    rule: str = "smolin"
+    rule: str | Rule = "smolin"
     preparation: str = "largest_remainder"
     spectators: int = 0
     floor: int = 0
     admixture: tuple[float, Any] | None = None
     phase_spread: float = 0.0
+    alignment: Alignment | None = None
     phase_step: float | None = None
     record_events: bool = False
     follow: tuple[int, ...] = ()
@@ -106,6 +117,7 @@ class CopyDynamics:
     def __post_init__(self) -> None:
         checked = {
             "copies": as_copies(self.copies),
+            "rule": _as_rule(self.rule),
             "spectators": as_whole(self.spectators, "spectators"),
             "floor": as_whole(self.floor, "floor"),
             "follow": _as_rows(self.follow, self.copies),
@@ -115,15 +127,28 @@ class CopyDynamics:
         }
         if not isinstance(self.record_events, (bool, np.bool_)):
             raise BadType(f"record_events must be True or False, but is {shown(self.record_events)}.")
+        if self.alignment is not None and not isinstance(self.alignment, Alignment):
+            raise BadType(f"alignment must be an Alignment, but is {shown(self.alignment)}.")
         _choose(self.engine, "engine", ENGINES)
-        _choose(self.rule, "rule", tuple(RULES))
         _choose(self.preparation, "preparation", PREPARATIONS)
-        if self.engine == "exact" and self._needs_rows:
-            raise BadValue(
-                "engine 'exact' knows counts, not copies: record_events, follow and phase_spread need 'agents'."
-            )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        self._require_that_it_fits_together()
+
+    def _require_that_it_fits_together(self) -> None:
+        rows = "record_events, follow, phase_spread and alignment"
+        if self.engine in ("exact", "meanfield") and self._needs_rows:
+            raise BadValue(f"engine '{self.engine}' knows counts, not copies: {rows} need 'agents'.")
+        if self.engine == "meanfield" and (self.floor or self.preparation != "largest_remainder"):
+            raise BadValue(
+                "engine 'meanfield' has no copies to count: floor must be 0 and preparation 'largest_remainder'; take "
+                "spectators."
+            )
+        if isinstance(self.rule, Rule) and not self._aligned:
+            raise BadValue(
+                "a Rule of the family is about labels whose copies share a phase: with phase_spread or alignment the "
+                "rule must be 'smolin' or 'printed'."
+            )
 
     @property
     def name(self) -> str:
@@ -132,7 +157,12 @@ class CopyDynamics:
 
     @property
     def _needs_rows(self) -> bool:
-        return bool(self.record_events or len(self.follow) or self.phase_spread)
+        return bool(self.record_events or len(self.follow)) or not self._aligned
+
+    @property
+    def _aligned(self) -> bool:
+        """Whether all copies of a label share one phase."""
+        return self.phase_spread == 0.0 and self.alignment is None
 
     def resolved(self, labels: int) -> CopyDynamics:
         """Give the same theory with the engine chosen and every default filled in, for ``labels`` labels.
@@ -165,9 +195,11 @@ class CopyDynamics:
         counts, factor, random_state = settled._start(experiment, seed, 1, replica)
         ensemble = Ensemble(counts[0], factor[0], random_state[0])
         if settled.engine == "agents":
-            ensemble.roster = roster_of(counts[0], with_phases=self.phase_spread > 0.0)
-            if self.phase_spread > 0.0:
+            ensemble.roster = roster_of(counts[0], with_phases=not self._aligned)
+            if not self._aligned:
                 scatter_phases(ensemble, self.phase_spread)
+            if self.alignment is not None:
+                draw_momenta(ensemble, self.alignment.spread)
         return ensemble
 
     def iterate(
@@ -184,7 +216,7 @@ class CopyDynamics:
         course = Replica(
             partial(self.prepare, experiment, seed, replica),
             advance or settled._kernels.advance,
-            partial(settled._kernels.scratch, train),
+            partial(settled._kernels.scratch, train, settled._total(experiment)),
             experiment,
             train,
             plan_of(experiment),
@@ -237,6 +269,8 @@ class CopyDynamics:
         settled = self.resolved(experiment.system.size)
         if any(row >= settled._total(experiment) for row in self.follow):
             raise BadValue(f"follow must name rows of copies that exist, but names {max(self.follow)}.")
+        if settled.engine == "meanfield":
+            return settled._mean_field(experiment, seed)
         records = settled._records(experiment, replicas)
         span = replicas * float(experiment.tlist[-1] - experiment.tlist[0])
         run = run_fingerprint(experiment, settled, seed, replicas)
@@ -252,34 +286,56 @@ class CopyDynamics:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Counts (replica, beable), factors (replica, beable) and generators (replica, 4) at the start."""
         random_state = streams(experiment, self.what_is_simulated(), seed, replicas, first)
-        ket = experiment.ket
-        if self.admixture is not None:
-            share, other = self.admixture
-            ket = admix(ket, share, as_ket(other, ket.size, name="the ket of admixture"))
+        ket = self._mixed(experiment)
         if self.preparation == "multinomial":
             counts = draw_counts(ket, self.copies, random_state)
         else:
             counts = np.tile(share_out(ket, self.copies), (replicas, 1))
-        lengths = np.abs(ket)
-        factor = np.where(lengths > 0.0, ket / np.where(lengths > 0.0, lengths, 1.0), 1.0)
-        factor = np.tile(factor.astype(np.complex128), (replicas, 1))
-        drift = -1j * (_first_hamiltonian(experiment) @ ket)
-        return counts, add_spectators(counts, factor, max(self.spectators, self.floor), drift), random_state
+        factor = np.tile(direction(ket), (replicas, 1))
+        extra = max(self.spectators, self.floor)
+        return counts, add_spectators(counts, factor, extra, _drift(experiment, ket)), random_state
+
+    def _mixed(self, experiment: Experiment) -> np.ndarray:
+        """Give the ket that the copies are shared out by, the admixture included."""
+        if self.admixture is None:
+            return experiment.ket
+        share, other = self.admixture
+        return admix(experiment.ket, share, as_ket(other, experiment.ket.size, name="the ket of admixture"))
 
     @property
     def _kernels(self) -> Kernels:
         assert self.phase_step is not None
-        return Kernels(self.phase_step, self.floor, RULES[self.rule])
+        family = self.rule.family if isinstance(self.rule, Rule) else None
+        law = None if self.alignment is None else self.alignment.law
+        return Kernels(self.phase_step, self.floor, MODES.get(self.rule, MODE_SMOLIN), family, law)
+
+    def _mean_field(self, experiment: Experiment, seed: int) -> xr.Dataset:
+        """Evolve the shares that these copies would have if the same ensemble had infinitely many."""
+        ket = self._mixed(experiment)
+        weights = self.copies * np.abs(ket) ** 2
+        factor = add_spectators(weights, direction(ket), self.spectators, _drift(experiment, ket))
+        found = mean_field(experiment, weights, phases_of(weights, factor), _rule(self.rule))
+        kets = np.sqrt(found.frequency) * np.exp(-1j * np.nan_to_num(found.phase))
+        variables: dict[str, Any] = {
+            "probability": found.frequency,
+            "frequency": found.frequency[None],
+            "phase": found.phase[None],
+            "energy": energies(kets[None], experiment),
+            "status": np.array(["ok"]),
+        }
+        if experiment.e_ops:
+            variables["expect"] = expectations(experiment.e_ops, kets[None])
+        attrs = {**self.attrs(experiment, seed, 1), "replica_spread": result.NONE}
+        return result.new(experiment, variables, attrs)
 
     def _records(self, experiment: Experiment, replicas: int) -> Records:
-        return Records.empty(
-            experiment, replicas, follow=self.follow, events=self.record_events, aligned=self.phase_spread == 0.0
-        )
+        return Records.empty(experiment, replicas, follow=self.follow, events=self.record_events, aligned=self._aligned)
 
     def _parts(self, experiment: Experiment, seed: int, records: Records) -> list[Part]:
         """Share out the replicas: counted copies many at a time, copies with rows one ensemble at a time."""
         train, plan = train_of(experiment.system), plan_of(experiment)
-        kernels, scratch = self._kernels, partial(self._kernels.scratch, train)
+        kernels = self._kernels
+        scratch = partial(kernels.scratch, train, self._total(experiment))
         replicas = len(records.saved.events)
         parts: list[Part] = []
         if self.engine == "exact":
@@ -310,14 +366,28 @@ class CopyDynamics:
             "seed": seed,
             "replicas": replicas,
             "replica_spread": result.FINITE_N,
-            "aligned": int(self.phase_spread == 0.0),
+            "aligned": int(self._aligned),
         }
 
 
-def _first_hamiltonian(experiment: Experiment) -> Any:
-    for segment in experiment.system.segments(experiment.tlist):
-        return experiment.system.pulses[segment.pulse].hamiltonian
-    return experiment.system.pulses[0].hamiltonian
+def _drift(experiment: Experiment, ket: np.ndarray) -> np.ndarray:
+    """-i H psi at the start, complex128 (beable,)."""
+    pulses = experiment.system.pulses
+    first = next(iter(experiment.system.segments(experiment.tlist)), None)
+    return np.asarray(-1j * (pulses[first.pulse if first else 0].hamiltonian @ ket))
+
+
+def _as_rule(rule: Any) -> str | Rule:
+    """Give a rule by its name where it has one."""
+    if isinstance(rule, Rule):
+        return next((name for name, known in RULES.items() if rule == known), rule)
+    if not isinstance(rule, str) or rule not in RULES:
+        raise BadValue(f"rule must be one of {', '.join(RULES)}, or a Rule, but is {shown(rule)}.")
+    return rule
+
+
+def _rule(rule: str | Rule) -> Rule:
+    return rule if isinstance(rule, Rule) else RULES[rule]
 
 
 def _choose(value: Any, name: str, options: tuple[str, ...]) -> None:
