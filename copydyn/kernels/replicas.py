@@ -58,7 +58,21 @@ _couplings_at = kernel(couplings_at)
 
 @kernel
 def advance_replicas(
-    counts, factor, random_state, progress, saved, train, plan, phase_step, floor, mode, family, budget, work, family_work, log
+    counts,
+    factor,
+    random_state,
+    progress,
+    saved,
+    train,
+    plan,
+    phase_step,
+    floor,
+    mode,
+    family,
+    budget,
+    work,
+    family_work,
+    log,
 ):
     """Evolve replicas of aligned, anonymous copies along ``plan``, one after the other; see `per_label.advance`.
 
