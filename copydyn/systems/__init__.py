@@ -10,6 +10,7 @@ from collections.abc import Callable
 from copydyn.experiment import System
 from copydyn.systems.few_level import three_level, two_level
 from copydyn.systems.lattice import lattice, ring
+from copydyn.systems.pulsed import landau_zener, ramsey, spin_echo
 from copydyn.systems.random_matrix import gue
 
 SYSTEMS: dict[str, Callable[..., System]] = {
@@ -18,6 +19,19 @@ SYSTEMS: dict[str, Callable[..., System]] = {
     "gue": gue,
     "ring": ring,
     "lattice": lattice,
+    "ramsey": ramsey,
+    "spin-echo": spin_echo,
+    "landau-zener": landau_zener,
 }
 
-__all__ = ["SYSTEMS", "gue", "lattice", "ring", "three_level", "two_level"]
+__all__ = [
+    "SYSTEMS",
+    "gue",
+    "landau_zener",
+    "lattice",
+    "ramsey",
+    "ring",
+    "spin_echo",
+    "three_level",
+    "two_level",
+]
