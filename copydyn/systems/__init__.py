@@ -12,6 +12,7 @@ from copydyn.systems.few_level import three_level, two_level
 from copydyn.systems.lattice import lattice, ring
 from copydyn.systems.pulsed import landau_zener, ramsey, spin_echo
 from copydyn.systems.random_matrix import gue
+from copydyn.systems.spins import heisenberg, ising
 
 SYSTEMS: dict[str, Callable[..., System]] = {
     "two-level": two_level,
@@ -22,11 +23,15 @@ SYSTEMS: dict[str, Callable[..., System]] = {
     "ramsey": ramsey,
     "spin-echo": spin_echo,
     "landau-zener": landau_zener,
+    "heisenberg": heisenberg,
+    "ising": ising,
 }
 
 __all__ = [
     "SYSTEMS",
     "gue",
+    "heisenberg",
+    "ising",
     "landau_zener",
     "lattice",
     "ramsey",
