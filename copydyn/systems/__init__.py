@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from copydyn.experiment import System
+from copydyn.systems.circuits import circuit, ghz, random_circuit
+from copydyn.systems.composites import composite, coupled_qubits, from_rows
 from copydyn.systems.few_level import three_level, two_level
 from copydyn.systems.lattice import lattice, ring
 from copydyn.systems.pulsed import landau_zener, ramsey, spin_echo
@@ -25,16 +27,26 @@ SYSTEMS: dict[str, Callable[..., System]] = {
     "landau-zener": landau_zener,
     "heisenberg": heisenberg,
     "ising": ising,
+    "coupled-qubits": coupled_qubits,
+    "composite": from_rows,
+    "circuit": circuit,
+    "ghz": ghz,
+    "random-circuit": random_circuit,
 }
 
 __all__ = [
     "SYSTEMS",
+    "circuit",
+    "composite",
+    "coupled_qubits",
+    "ghz",
     "gue",
     "heisenberg",
     "ising",
     "landau_zener",
     "lattice",
     "ramsey",
+    "random_circuit",
     "ring",
     "spin_echo",
     "three_level",
