@@ -1,4 +1,4 @@
-"""Circuits of n qubits: each gate is a pulse, and the beable is the row of bits."""
+"""Circuits of n qubits: each gate is a pulse, and the beable is the bit string."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Gate(NamedTuple):
 def circuit(gates: Sequence[str] = GHZ, qubits: int = 3, duration: float = 1.0, hbar: float = 1.0) -> System:
     """Apply gates one after the other, each a pulse with H = (i hbar / duration) log U on its qubits.
 
-    It lasts as many durations as there are gates. The labels are rows of bits, "011", qubit 0 on the left.
+    It lasts as many durations as there are gates. The labels are bit strings, "011", qubit 0 on the left.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def train_of(
         train.append((length, on_qubits(h, on, count)))
     labels = ["".join(bits) for bits in product("01", repeat=count)]
     parts = [(str(qubit), 2) for qubit in range(count)]
-    return System(train, labels=labels, meaning="row of bits", hbar=hbar, name=name, parts=parts)
+    return System(train, labels=labels, meaning="bit string", hbar=hbar, name=name, parts=parts)
 
 
 def as_gate(gate: Any, number: int, qubits: int) -> Gate:

@@ -135,7 +135,11 @@ def coupled_qubits(
     own = [np.array([[0.5 * e[k], g[k]], [g[k].conjugate(), -0.5 * e[k]]]) for k in (0, 1)]
     interaction = sum(strength * sparse.kron(PAULI[axis], PAULI[axis]) for strength, axis in zip(j, "xyz"))
     return composite(
-        {"A": own[0], "B": own[1]}, sparse.csr_array(interaction), hbar=hbar, meaning="levels", name="coupled-qubits"
+        {"A": own[0], "B": own[1]},
+        sparse.csr_array(interaction),
+        hbar=hbar,
+        meaning="joint level",
+        name="coupled-qubits",
     )
 
 

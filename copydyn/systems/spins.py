@@ -111,7 +111,7 @@ def on_sites(sites: int, operators: dict[int, sparse.csr_array]) -> sparse.csr_a
 def _chain(hamiltonian: sparse.csr_array, sites: int, letters: str, hbar: float, name: str) -> System:
     labels = ["".join(spins) for spins in product(letters, repeat=sites)]
     parts = [(str(site), tuple(letters)) for site in range(sites)]
-    return System(hamiltonian, labels=labels, meaning="row of spins", hbar=hbar, name=name, parts=parts)
+    return System(hamiltonian, labels=labels, meaning="spin string", hbar=hbar, name=name, parts=parts)
 
 
 def _sites(sites: int, periodic: bool) -> int:
