@@ -225,3 +225,26 @@ def said_of(text):
     except Refusal as refusal:
         return str(refusal)
     return ""
+
+
+def ghz_shares(**theory):
+    """Shares of |000> and |111> in 12 ensembles at the end of the GHZ circuit, (replica, 2), and the copy events."""
+    system = ghz(3)
+    experiment = Experiment(system, Preparation(np.eye(8)[0]), Schedule([0.0, 3.0]))
+    found = CopyDynamics(100_000, **theory).evolve(experiment, seed=1, replicas=12)
+    return found.frequency.values[:, -1][:, [0, 7]], found.events.values[:, -1]
+
+
+def test_a_ghz_state_needs_something_to_breed_from():
+    """|000> is one label: without spectators nothing happens; those of the start alone are lost on the way.
+
+    The first gate turns sqrt(s) (|010> + |110>) into sqrt(2 s) |010>, a node of 110, from which the second gate breeds.
+    """
+    shares, events = ghz_shares()
+    assert not np.any(events)
+    assert np.all(shares == [1.0, 0.0])
+    shares, _ = ghz_shares(floor=10)
+    assert np.all(np.abs(shares - 0.5) < 0.01)
+    shares, _ = ghz_shares(spectators=10)
+    assert np.all(np.abs(shares[:, 0] - 0.5) < 0.01)
+    assert np.sum(shares[:, 1] < 0.1) > 6
