@@ -16,6 +16,7 @@ import xarray as xr
 
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_real
+from copydyn.parts import partial
 from copydyn.refusal import BadValue
 from copydyn.wording import plus_minus
 
@@ -347,6 +348,36 @@ class Coherent(ClaimOfOne):
         return Finding(holds, f"{found}; the claim asks for {' and '.join(rules)}")
 
 
+@dataclass(frozen=True)
+class Conserved(ClaimOfOne):
+    """The counts of a part's labels, summed over the other parts', stand still in every replica: no signal reaches it.
+
+    Parameters
+    ----------
+    part : str
+    """
+
+    part: str
+
+    def fit(self, experiment: Experiment) -> None:
+        """Refuse a part that the system does not have."""
+        names = [part.name for part in experiment.system.parts]
+        if not names:
+            raise BadValue(f"part must be one of a composite system's, but is '{self.part}' of a system without parts.")
+        if self.part not in names:
+            raise BadValue(f"part must be one of {_few(names)}, but is '{self.part}'.")
+
+    def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:
+        """Look for the largest change since the start, and see to it that the rest has moved."""
+        if "counts" not in result:
+            raise BadValue("claim 'conserved' is about counts, which this theory does not give; choose another claim.")
+        counts = partial(result, self.part)["counts"].values
+        change = int(np.abs(counts - counts[:, :1]).max())
+        events = int(result["events"].isel(time=-1).sum()) if "events" in result else 0
+        found = f"the counts of part '{self.part}' change by at most {change} copies while {events} copy events happen"
+        return Finding(change == 0 and events > 0, f"{found}; the claim allows no change, and asks for events")
+
+
 CLAIMS: dict[str, type[Claim]] = {
     "agrees": Agrees,
     "deviates": Deviates,
@@ -355,6 +386,7 @@ CLAIMS: dict[str, type[Claim]] = {
     "still": Still,
     "closer": Closer,
     "coherent": Coherent,
+    "conserved": Conserved,
 }
 
 

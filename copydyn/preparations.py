@@ -6,11 +6,12 @@ A new preparation is one function and one line in `PREPARATIONS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from copydyn.experiment import Preparation, System
-from copydyn.inputs import as_real, as_whole
+from copydyn.inputs import as_ket, as_real, as_whole
 from copydyn.refusal import BadValue
 
 
@@ -58,12 +59,30 @@ def eigenstate(system: System, level: int = 0) -> Preparation:
     return Preparation(vectors[:, number], normalise=True)
 
 
+def product(system: System, kets: Sequence[Sequence[complex]] = ()) -> Preparation:
+    """Give each part of a composite system a ket of its own, psi = psi_A x psi_B x ..., divided by its norm.
+
+    One ket stands for every part; none, for even amplitudes. A system without parts is one part.
+    """
+    sizes = [len(part.labels) for part in system.parts] or [system.size]
+    given: list[Any] = list(kets) or [np.ones(size) for size in sizes]
+    if len(given) == 1:
+        given *= len(sizes)
+    if len(given) != len(sizes):
+        raise BadValue(f"kets must be one for each of the {len(sizes)} parts, or one for all, but are {len(given)}.")
+    whole = np.ones(1, dtype=complex)
+    for number, (own, size) in enumerate(zip(given, sizes)):
+        whole = np.kron(whole, as_ket(own, size, normalise=True, name=f"kets[{number}]"))
+    return Preparation(whole, normalise=True)
+
+
 PREPARATIONS: dict[str, Callable[..., Preparation]] = {
     "ket": ket,
     "random": random,
     "plane-wave": plane_wave,
     "packet": packet,
     "eigenstate": eigenstate,
+    "product": product,
 }
 
 

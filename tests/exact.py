@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from copydyn import Experiment, Preparation, Schedule, System
-from copydyn.systems import gue, lattice, ring, three_level, two_level
+from copydyn.systems import coupled_qubits, gue, heisenberg, lattice, ring, spin_echo, three_level, two_level
 
 NEAR_A_NODE = 0.02
 
@@ -147,4 +147,53 @@ def train() -> Exact:
     return Exact("train", System(pulses, name="two pulses"), ket, times, path, 0.15)
 
 
-EXACT = tuple(make() for make in (detuned, resonant, triangle, flux, chain, random_matrix, train))
+def echo() -> Exact:
+    """A quarter turn about x, a wait, a half turn about y, a wait, a quarter turn about x, detuned throughout."""
+    d, pulse, wait, hbar = 0.5, 0.6, 1.1, 0.8
+    ket = np.array([0.9, np.sqrt(0.19) * np.exp(0.3j)])
+    strength = np.pi * hbar / (4 * pulse)
+    steps = [(pulse, strength), (wait, 0.0), (2 * pulse, -1j * strength), (wait, 0.0), (pulse, strength)]
+
+    def path(t):
+        psi = ket
+        for length, g in steps:
+            psi, t = turned(psi, d, g, min(max(t, 0.0), length), hbar), t - length
+        return psi
+
+    system = spin_echo(pulse, wait, d, phase=np.pi / 2, hbar=hbar)
+    return Exact("echo", system, ket, np.array([0.0, 0.6, 1.2, 1.7, 2.4, 2.9, 4.0, 4.6]), path, 0.05)
+
+
+def pair() -> Exact:
+    """Two qubits that nothing couples, in a state that does not factor: each path is that of one qubit, twice."""
+    (d1, g1), (d2, g2) = (0.6, 0.3 + 0.2j), (-0.5, 0.4j)
+    a, b = np.array([0.8, 0.6 * np.exp(4.7j)]), np.array([0.6, 0.8 * np.exp(1.9j)])
+    other_a, other_b = np.array([a[1].conj(), -a[0]]), np.array([b[1].conj(), -b[0]])
+    schmidt = [(np.sqrt(0.8), a, b), (np.sqrt(0.2) * np.exp(2j), other_a, other_b)]
+
+    def path(t):
+        terms = [(w, turned(one, d1, g1, t), turned(two, d2, g2, t)) for w, one, two in schmidt]
+        return sum(w * np.kron(one, two) for w, one, two in terms)
+
+    system = coupled_qubits((d1, d2), (g1, g2), (0.0, 0.0, 0.0))
+    return Exact("pair", system, path(0.0), np.linspace(0, 2, 5), path, 0.15)
+
+
+def spins() -> Exact:
+    """A ring of three spins: sum of (1/4)(Jx xx + Jy yy + Jz zz) - (h/2) z - (g/2) x, with flips written on bits."""
+    jx, jy, jz, h, g = 0.9, 0.5, -0.4, 0.6, 0.3
+    matrix = np.zeros((8, 8))
+    for bits in range(8):
+        spin = [1 - 2 * (bits >> (2 - site) & 1) for site in range(3)]
+        for site in range(3):
+            other = (site + 1) % 3
+            matrix[bits, bits] += 0.25 * jz * spin[site] * spin[other] - 0.5 * h * spin[site]
+            both = bits ^ (4 >> site) ^ (4 >> other)
+            matrix[both, bits] += 0.25 * (jx - jy * spin[site] * spin[other])
+            matrix[bits ^ (4 >> site), bits] -= 0.5 * g
+    ket = np.exp(1j * np.array([6.0, 2.0, 5.0, 1.0, 2.0, 4.0, 3.5, 1.0])) / np.sqrt(8)
+    system = heisenberg(3, (jx, jy, jz), h, g, periodic=True)
+    return Exact("spins", system, ket, np.linspace(0, 2, 5), spectral(matrix, ket), 0.03)
+
+
+EXACT = tuple(make() for make in (detuned, resonant, triangle, flux, chain, random_matrix, train, echo, pair, spins))

@@ -7,8 +7,22 @@ import pytest
 import xarray as xr
 from exact import detuned
 
-from copydyn.claims import FALSE_ALARM, Agrees, Closer, Coherent, Deviates, Extinct, Still, Within, two_sided_binomial
+from copydyn.claims import (
+    FALSE_ALARM,
+    Agrees,
+    Closer,
+    Coherent,
+    Conserved,
+    Deviates,
+    Extinct,
+    Still,
+    Within,
+    two_sided_binomial,
+)
 from copydyn.comparison import compare
+from copydyn.experiment import Experiment, Schedule
+from copydyn.preparations import random
+from copydyn.systems import coupled_qubits
 from copydyn.theories import CopyDynamics, Schrodinger
 
 
@@ -139,11 +153,24 @@ def test_stillness_allows_no_event():
     assert finding.sentence == "3 copy events happened; the claim allows none"
 
 
+def test_a_part_is_conserved_while_the_other_moves():
+    """The counts of B stand still where A alone turns, and not where B does; stillness of all is not enough."""
+    for drives, events, holds in (((0.5, 0.0), True, True), ((0.5, 0.4), True, False), ((0.0, 0.0), False, False)):
+        system = coupled_qubits((0.6, 0.0), drives, (0.0, 0.0, 0.0))
+        experiment = Experiment(system, random(system, seed=1), Schedule([0.0, 1.0, 2.0]))
+        result = CopyDynamics(1000).evolve(experiment, seed=1, replicas=2)
+        finding = Conserved("B").judge(result, None)
+        assert finding.holds is holds
+        assert (" 0 copy events" in finding.sentence) is not events
+        assert (" at most 0 copies" in finding.sentence) is (holds or not events)
+
+
 def test_claims_about_copies_refuse_a_theory_without_them(refuses):
     experiment = detuned().experiment
     reference = Schrodinger().evolve(experiment)
     refuses(lambda: Extinct("0", at_least=1).judge(reference, None), ValueError, "does not give")
     refuses(lambda: Still().judge(reference, None), ValueError, "does not have")
+    refuses(lambda: Conserved("A").judge(reference, None), ValueError, "does not give")
 
 
 # ---- among several theories

@@ -22,14 +22,20 @@ from copydyn.theories import CopyDynamics
 from copydyn.toml_text import emitted, key_lines, parsed_value, shown
 
 SHIPPED = (
+    "bell-pair",
     "floor-against-admixture",
+    "ghz-circuit",
     "gue",
+    "landau-zener",
     "packet",
     "printed-rule",
     "rabi",
     "rabi-node",
     "rabi-node-spectators",
+    "ramsey",
     "ring-flux",
+    "spin-chain",
+    "spin-echo",
     "three-level",
 )
 
@@ -133,6 +139,26 @@ def test_a_potential_is_a_number_or_a_list(potential):
 def test_a_theory_takes_a_ket_as_a_parameter():
     theory = the_theory(load("rabi", ['theory.admixture=[0.1, [[0.6, 0], "0.8j"]]']))
     assert theory.admixture == (0.1, (0.6, 0.8j))
+
+
+def test_a_circuit_and_a_composite_are_written_out(written):
+    """Gates are strings, which are parsed; matrices are lists of rows of complex numbers."""
+    gates = SOUND.replace('"two-level"\ndetuning = 0.6', '"circuit"\ngates = ["h 0", "rz pi/4 0"]\nqubits = 1')
+    assert len(load(written(gates)).experiment.system.pulses) == 2
+    assert "'hh 0', must be one of id" in faults_of(written(gates.replace("h 0", "hh 0")))[0]
+    rows = 'names = ["A", "B"]\nhamiltonians = [[[0, "1j"], ["-1j", 0]], [[2]]]\ninteraction = [[1, 0], [0, -1]]'
+    text = SOUND.replace('"two-level"\ndetuning = 0.6', f'"composite"\n{rows}')
+    h = load(written(text)).experiment.system.hamiltonian.toarray()
+    np.testing.assert_array_equal(h, [[3, 1j], [-1j, 1]])
+
+
+def test_a_claim_about_a_part_needs_the_part(written):
+    claim = '[claim]\nkind = "conserved"\npart = "B"\n'
+    assert (
+        "part must be one of a composite system's, but is 'B' of a system without parts"
+        in faults_of(written(SOUND + claim))[0]
+    )
+    assert "part must be one of A, B, but is 'C'" in faults_of("bell-pair", "claim.part=C")[0]
 
 
 def test_a_list_of_times_replaces_start_stop_and_points(written):

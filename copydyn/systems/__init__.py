@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from copydyn.experiment import System
+from copydyn.systems.circuits import circuit, ghz, random_circuit
+from copydyn.systems.composites import composite, coupled_qubits, from_rows
 from copydyn.systems.few_level import three_level, two_level
 from copydyn.systems.lattice import lattice, ring
+from copydyn.systems.pulsed import landau_zener, ramsey, spin_echo
 from copydyn.systems.random_matrix import gue
+from copydyn.systems.spins import heisenberg, ising
 
 SYSTEMS: dict[str, Callable[..., System]] = {
     "two-level": two_level,
@@ -18,6 +22,33 @@ SYSTEMS: dict[str, Callable[..., System]] = {
     "gue": gue,
     "ring": ring,
     "lattice": lattice,
+    "ramsey": ramsey,
+    "spin-echo": spin_echo,
+    "landau-zener": landau_zener,
+    "heisenberg": heisenberg,
+    "ising": ising,
+    "coupled-qubits": coupled_qubits,
+    "composite": from_rows,
+    "circuit": circuit,
+    "ghz": ghz,
+    "random-circuit": random_circuit,
 }
 
-__all__ = ["SYSTEMS", "gue", "lattice", "ring", "three_level", "two_level"]
+__all__ = [
+    "SYSTEMS",
+    "circuit",
+    "composite",
+    "coupled_qubits",
+    "ghz",
+    "gue",
+    "heisenberg",
+    "ising",
+    "landau_zener",
+    "lattice",
+    "ramsey",
+    "random_circuit",
+    "ring",
+    "spin_echo",
+    "three_level",
+    "two_level",
+]
