@@ -10,7 +10,9 @@ from collections.abc import Callable
 from copydyn.experiment import System
 from copydyn.systems.few_level import three_level, two_level
 from copydyn.systems.lattice import lattice, ring
+from copydyn.systems.potentials import barrier, double_well, harmonic, linear, quartic
 from copydyn.systems.random_matrix import gue
+from copydyn.systems.square_lattice import double_slit, square_lattice
 
 SYSTEMS: dict[str, Callable[..., System]] = {
     "two-level": two_level,
@@ -18,6 +20,27 @@ SYSTEMS: dict[str, Callable[..., System]] = {
     "gue": gue,
     "ring": ring,
     "lattice": lattice,
+    "harmonic": harmonic,
+    "double-well": double_well,
+    "barrier": barrier,
+    "linear": linear,
+    "quartic": quartic,
+    "square-lattice": square_lattice,
+    "double-slit": double_slit,
 }
 
-__all__ = ["SYSTEMS", "gue", "lattice", "ring", "three_level", "two_level"]
+__all__ = [
+    "SYSTEMS",
+    "barrier",
+    "double_slit",
+    "double_well",
+    "gue",
+    "harmonic",
+    "lattice",
+    "linear",
+    "quartic",
+    "ring",
+    "square_lattice",
+    "three_level",
+    "two_level",
+]
