@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from copydyn.experiment import System
 from copydyn.systems.few_level import three_level, two_level
+from copydyn.systems.from_file import from_file
 from copydyn.systems.lattice import lattice, ring
 from copydyn.systems.potentials import barrier, double_well, harmonic, linear, quartic
 from copydyn.systems.random_matrix import gue
@@ -27,6 +28,7 @@ SYSTEMS: dict[str, Callable[..., System]] = {
     "quartic": quartic,
     "square-lattice": square_lattice,
     "double-slit": double_slit,
+    "file": from_file,
 }
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "barrier",
     "double_slit",
     "double_well",
+    "from_file",
     "gue",
     "harmonic",
     "lattice",

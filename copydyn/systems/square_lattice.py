@@ -54,7 +54,7 @@ def square_lattice(
     x, y = (positions(size, as_real(spacing, "spacing", positive=True)) for size in (width, height))
     trap = 0.5 * as_real(mass, "mass", positive=True) * as_real(frequency, "frequency") ** 2
     with np.errstate(over="ignore", invalid="ignore"):  # the lattices refuse what is not finite
-        pull_x, pull_y = _pair(force, "force")
+        pull_x, pull_y = as_pair(force, "force")
         along_x = lattice(width, spacing, mass, trap * x**2 - pull_x * x, hbar=hbar).hamiltonian
         along_y = lattice(height, spacing, mass, trap * y**2 - pull_y * y, hbar=hbar).hamiltonian
     h = sparse.kronsum(along_y, along_x) + sparse.diags_array(np.broadcast_to(heights, (width, height)).ravel())
@@ -145,7 +145,8 @@ def as_sides(columns: int, rows: int) -> tuple[int, int]:
     return width, height
 
 
-def _pair(values: tuple[float, float], name: str) -> tuple[float, float]:
+def as_pair(values: tuple[float, float], name: str) -> tuple[float, float]:
+    """Give two finite numbers, along x and along y."""
     if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str) or len(values) != 2:
         raise BadType(f"{name} must be two numbers, along x and along y, but is {shown(values)}.")
     return as_real(values[0], name), as_real(values[1], name)
