@@ -24,8 +24,8 @@ ROUNDING = 1e-13
 """Entries of a transformed matrix or ket smaller than this, relative to the largest, are rounding and become zero: a
 coupling of 1e-17 would make every pair of labels an edge, and an amplitude of 1e-17 has a random phase."""
 
-MOST_DENSE = 2**14
-"""Labels beyond which the matrix of a change of basis would not fit into memory (4 GB)."""
+MOST_DENSE = 2**13
+"""Labels beyond which the matrix of a change of basis is a burden (1 GB)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +84,8 @@ def in_basis(experiment: Experiment, basis: Any) -> Experiment:
         system, hamiltonian=pulses[0][1] if constant else pulses, labels=chosen.labels, meaning=chosen.meaning
     )
     e_ops = {name: transformed(operator, u) for name, operator in experiment.e_ops.items()}
-    return Experiment(
-        told, Preparation(_without_rounding(u @ experiment.ket), normalise=True), Schedule(experiment.tlist, e_ops)
-    )
+    ket = Preparation(_without_rounding(u @ experiment.ket), normalise=True)
+    return Experiment(told, ket, Schedule(experiment.tlist, e_ops))
 
 
 def position(system: System) -> Basis:
@@ -95,7 +94,7 @@ def position(system: System) -> Basis:
 
 
 def momentum(system: System) -> Basis:
-    """U_ka = exp(-2 pi i k a / P) / sqrt(P), k = -floor(P/2), ..., ceil(P/2) - 1: label k is the wave exp(2 pi i k a/P).
+    """U_ka = exp(-2 pi i k a / P) / sqrt(P), -P/2 <= k < P/2: label k is the wave exp(2 pi i k a / P).
 
     On a square lattice, known by its labels "(x,y)", the label is "(k_x,k_y)" for the wave
     exp(2 pi i (k_x x/columns + k_y y/rows)).
@@ -114,8 +113,8 @@ def momentum(system: System) -> Basis:
 def energy(system: System) -> Basis:
     """Rows of U are the eigenvectors of the first Hamiltonian, lowest energy first.
 
-    While that Hamiltonian holds no copy event happens: beables that are energies keep their counts. The largest entry of
-    each row is real and positive; within a degenerate level the choice of vectors is the eigensolver's.
+    While that Hamiltonian holds no copy event happens: beables that are energies keep their counts. The largest entry
+    of each row is real and positive; within a degenerate level the choice of vectors is the eigensolver's.
     """
     _require_dense(system)
     h = system.pulses[0].hamiltonian
@@ -150,7 +149,7 @@ def unitary(
     if (matrix is None) == (not path):
         raise BadValue("matrix or path must be given, and not both; give the unitary once.")
     if matrix is not None:
-        return Basis(matrix, labels, meaning)
+        return Basis(as_unitary(matrix, "matrix"), labels, meaning)
     given = read_array(path, key)
     with blamed_on(path):
         return Basis(given, labels, meaning)
@@ -191,9 +190,10 @@ def _basis(basis: Any, system: System) -> Basis:
 
 def _sides(system: System) -> tuple[int, ...]:
     """Give the lengths of the lattice: columns and rows of a square one, P of all others."""
-    if not system.labels[0].startswith("("):
+    try:
+        columns, rows = coordinates(system)[-1] + 1
+    except BadValue:
         return (system.size,)
-    columns, rows = coordinates(system)[-1] + 1
     return int(columns), int(rows)
 
 
