@@ -21,7 +21,11 @@ from copydyn.theories import CopyDynamics
 from copydyn.toml_text import emitted, key_lines, parsed_value, shown
 
 SHIPPED = (
+    "barrier",
+    "double-slit",
+    "double-well",
     "gue",
+    "momentum-basis",
     "packet",
     "printed-rule",
     "rabi",

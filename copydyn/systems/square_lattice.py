@@ -55,8 +55,8 @@ def square_lattice(
     trap, w = 0.5 * as_real(mass, "mass", positive=True), as_real(frequency, "frequency")
     with np.errstate(over="ignore", invalid="ignore"):  # the lattices refuse what is not finite
         pull_x, pull_y = as_pair(force, "force")
-        along_x = lattice(width, spacing, mass, trap * (w * x) ** 2 - pull_x * x, hbar=hbar).hamiltonian
-        along_y = lattice(height, spacing, mass, trap * (w * y) ** 2 - pull_y * y, hbar=hbar).hamiltonian
+        along_x = lattice(width, spacing, mass, (trap * (w * x) ** 2 - pull_x * x).tolist(), hbar=hbar).hamiltonian
+        along_y = lattice(height, spacing, mass, (trap * (w * y) ** 2 - pull_y * y).tolist(), hbar=hbar).hamiltonian
     h = sparse.kronsum(along_y, along_x) + sparse.diags_array(np.broadcast_to(heights, (width, height)).ravel())
     labels = [f"({a},{b})" for a in range(width) for b in range(height)]
     return System(sparse.csr_array(h), labels=labels, meaning="site", hbar=hbar, name="square-lattice")
