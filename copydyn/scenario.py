@@ -3,6 +3,7 @@
 title = "Detuned Rabi flopping"
 [system]       kind and parameters of `copydyn.systems.SYSTEMS`
 [preparation]  kind ("ket" by default) and parameters of `copydyn.preparations.PREPARATIONS`
+[basis]        kind ("position" by default) and parameters of `copydyn.bases.BASES`: which beables are copied
 [schedule]     times, or start (0), stop and points
 [theory]       kind ("CopyDynamics" by default) and parameters of `copydyn.theories.THEORIES`
 [run]          replicas, seed
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from copydyn.bases import BASES, in_basis
 from copydyn.claims import ALL, CLAIMS, Claim
 from copydyn.experiment import Experiment, Schedule
 from copydyn.inputs import as_real, as_times, as_whole, shown
@@ -33,7 +35,7 @@ from copydyn.theories import THEORIES, CopyDynamics
 from copydyn.theory import Theory
 from copydyn.toml_text import emitted
 
-TABLES = ("system", "preparation", "schedule", "theory", "run", "claim")
+TABLES = ("system", "preparation", "basis", "schedule", "theory", "run", "claim")
 WORDS = ("title", "description")
 
 LONGEST_NAME = 40
@@ -121,6 +123,8 @@ def _scenario(source: Source) -> Scenario:
     run = reader.make("run", Run)
     claims = _claims(reader)
     experiment = reader.attempt("preparation", Experiment, system, preparation, times)
+    basis = reader.make("basis", reader.choose("basis", BASES, "position"), system)
+    experiment = reader.attempt("basis", in_basis, experiment, basis)
     if experiment is not None:
         for place, (_, theory) in theories.items():
             if isinstance(theory, CopyDynamics):

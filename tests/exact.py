@@ -13,7 +13,23 @@ import numpy as np
 from scipy.linalg import eigh
 
 from copydyn import Experiment, Preparation, Schedule, System
-from copydyn.systems import coupled_qubits, gue, heisenberg, lattice, ring, spin_echo, three_level, two_level
+from copydyn.systems import (
+    barrier,
+    coupled_qubits,
+    double_slit,
+    double_well,
+    gue,
+    harmonic,
+    heisenberg,
+    lattice,
+    linear,
+    quartic,
+    ring,
+    spin_echo,
+    square_lattice,
+    three_level,
+    two_level,
+)
 
 NEAR_A_NODE = 0.02
 
@@ -196,4 +212,57 @@ def spins() -> Exact:
     return Exact("spins", system, ket, np.linspace(0, 2, 5), spectral(matrix, ket), 0.03)
 
 
-EXACT = tuple(make() for make in (detuned, resonant, triangle, flux, chain, random_matrix, train, echo, pair, spins))
+def in_potential(build, heights, **parameters) -> Exact:
+    """Five sites at x = -1.6, -0.8, 0, 0.8, 1.6 with the potential ``heights`` there, written out once more."""
+    spacing, mass, hbar = 0.8, 1.5, 0.7
+    system = build(5, spacing, mass, **parameters, hbar=hbar)
+    h = np.diag(heights) + kinetic(5, hbar**2 / (2 * mass * spacing**2))
+    ket = np.exp(1j * np.array([4.1, 3.9, 0.3, 0.2, 0.3])) / np.sqrt(5)
+    return Exact(system.name, system, ket, np.linspace(0, 3, 7), spectral(h, ket, hbar), 0.03)
+
+
+def kinetic(size, hop):
+    return 2 * hop * np.eye(size) - hop * (np.eye(size, k=1) + np.eye(size, k=-1))
+
+
+def wells() -> tuple[Exact, ...]:
+    x = np.array([-1.6, -0.8, 0.0, 0.8, 1.6])
+    return (
+        in_potential(harmonic, 0.5 * 1.5 * (0.9 * x) ** 2, frequency=0.9),
+        in_potential(double_well, 1.2 * (x**2 / 1.44 - 1) ** 2, barrier=1.2, separation=2.4),
+        in_potential(barrier, [0.0, 0.0, 0.6, 0.0, 0.0], height=0.6, width=0.8),
+        in_potential(linear, -0.4 * x, force=0.4),
+        in_potential(quartic, 0.3 * x**4, strength=0.3),
+    )
+
+
+def square() -> Exact:
+    """Three columns of two sites: products of standing waves, whose energies add."""
+    spacing, mass, hbar = 0.8, 1.5, 0.7
+    across, along = np.arange(1, 4), np.arange(1, 3)
+    waves = np.kron(
+        *(np.sqrt(2 / (j.size + 1)) * np.sin(np.pi * np.outer(j, j) / (j.size + 1)) for j in (across, along))
+    )
+    levels = [hbar**2 / (mass * spacing**2) * (1 - np.cos(np.pi * j / (j.size + 1))) for j in (across, along)]
+    energies = np.add.outer(*levels).ravel()
+    ket = np.exp(1j * np.array([1.5, 0.5, 3.5, 3.4, 1.4, 0.2])) / np.sqrt(6)
+
+    def path(t):
+        return waves @ (np.exp(-1j * energies * t / hbar) * (waves @ ket))
+
+    system = square_lattice(3, 2, spacing, mass, hbar=hbar)
+    return Exact("square-lattice", system, ket, np.linspace(0, 3, 7), path, 0.03)
+
+
+def slits() -> Exact:
+    """A wall of one column between two, open at its second and fourth site; a wave runs along x."""
+    wall = [[0, 0, 0, 0, 0], [3, 0, 3, 0, 3], [0, 0, 0, 0, 0]]
+    h = np.kron(kinetic(3, 0.5), np.eye(5)) + np.kron(np.eye(3), kinetic(5, 0.5)) + np.diag(np.ravel(wall))
+    ket = (np.array([0.8, 0.5, 0.2])[:, None] * np.exp(1.2j * np.arange(3))[:, None] * np.ones(5)).ravel()
+    ket /= np.linalg.norm(ket)
+    system = double_slit(3, 5, wall=1, opening=1, separation=1, height=3.0)
+    return Exact("double-slit", system, ket, np.linspace(0, 4, 5), spectral(h, ket), 0.0)
+
+
+ALONE = (detuned, resonant, triangle, flux, chain, random_matrix, train, echo, pair, spins)
+EXACT = (*(make() for make in ALONE), *wells(), square(), slits())

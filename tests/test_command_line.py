@@ -21,7 +21,7 @@ from copydyn.source import shipped
 from copydyn.theories import CopyDynamics
 from copydyn.wording import plus_minus
 
-REPLICAS = {"rabi-node": 10, "printed-rule": 5, "packet": 3}
+REPLICAS = {"rabi-node": 10, "printed-rule": 5, "packet": 3, "double-slit": 4}
 FEW = 8
 
 QUANTUM = """

@@ -22,11 +22,15 @@ from copydyn.theories import CopyDynamics
 from copydyn.toml_text import emitted, key_lines, parsed_value, shown
 
 SHIPPED = (
+    "barrier",
     "bell-pair",
+    "double-slit",
+    "double-well",
     "floor-against-admixture",
     "ghz-circuit",
     "gue",
     "landau-zener",
+    "momentum-basis",
     "packet",
     "printed-rule",
     "rabi",

@@ -249,13 +249,13 @@ def test_bad_parameters_of_preparations_are_refused(refuses, call, kind, names):
 
 
 def test_registries_build_with_their_defaults():
-    for build in SYSTEMS.values():
+    for build in (SYSTEMS[name] for name in SYSTEMS.keys() - {"file"}):
         system = build()
         assert system.size == len(system.labels)
-        for name in PREPARATIONS.keys() - {"ket", "packet"}:
+        for name in PREPARATIONS.keys() - {"ket", "packet", "packet-2d", "file"}:
             assert np.isclose(np.linalg.norm(ket_of(PREPARATIONS[name](system), system)), 1)
 
 
 def test_every_system_takes_hbar():
-    for build in SYSTEMS.values():
+    for build in (SYSTEMS[name] for name in SYSTEMS.keys() - {"file"}):
         assert build(hbar=0.25).hbar == 0.25
