@@ -6,8 +6,11 @@ import argparse
 import io
 import os
 import sys
+import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from copydyn.refusal import Refusal
 from copydyn.version import __version__
@@ -31,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without ± gets a question mark, not a traceback
     arguments = _parsed(argv)
     try:
-        return _list() if arguments.command == "list" else _scenario(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            return _list() if arguments.command == "list" else _scenario(arguments)
     except Refusal as refusal:
         for sentence in str(refusal).split("\n"):
             print(f"copydyn: {sentence}", file=sys.stderr)
@@ -43,8 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("copydyn: interrupted; no result was kept.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"copydyn: {stop if str(stop) else 'interrupted; no result was kept.'}", file=sys.stderr, flush=True)
+        if threading.active_count() > 1:  # a kernel that is being compiled cannot be stopped, and nobody waits for it
+            os._exit(INTERRUPTED)
         return INTERRUPTED
 
 
@@ -67,10 +74,12 @@ def _scenario(arguments: argparse.Namespace) -> int:
         scenario,
         Path(arguments.out),
         progress=not arguments.quiet and sys.stderr.isatty(),
+        jobs=arguments.jobs,
+        every=arguments.checkpoint_every,
         picture=not arguments.no_plot,
         say=_silent if arguments.quiet else _say,
     )
-    return HOLDS if outcome.finding is None or outcome.finding.holds else DOES_NOT_HOLD
+    return HOLDS if outcome.holds else DOES_NOT_HOLD
 
 
 def _list() -> int:
@@ -78,16 +87,16 @@ def _list() -> int:
     from copydyn.toml_text import shown
 
     names = shipped()
+    width = max(map(len, names))
     for name in names:
         tables = read(name).tables
-        claim = tables.get("claim", {})
-        parameters = [f"{key} = {shown(value)}" for key, value in claim.items() if key != "kind"]
-        about = (
-            f"claims: {claim['kind']}{' with ' if parameters else ''}{', '.join(parameters)}"
-            if claim
-            else "claims nothing"
-        )
-        _say(f"{name:<{max(map(len, names))}}  {tables.get('title', '')}\n{'':<{max(map(len, names))}}  {about}")
+        _say(f"{name:<{width}}  {tables.get('title', '')}")
+        claims = tables.get("claim", [])
+        for claim in claims if isinstance(claims, list) else [claims]:
+            parameters = [f"{key} = {shown(value)}" for key, value in claim.items() if key != "kind"]
+            _say(f"{'':<{width}}  claims: {claim['kind']}{' with ' if parameters else ''}{', '.join(parameters)}")
+        if not claims:
+            _say(f"{'':<{width}}  claims nothing")
     return 0
 
 
@@ -111,6 +120,20 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     scenario.add_argument("--out", metavar="DIR", default="results", help="where the result's folder goes (results)")
     scenario.add_argument("--replicas", metavar="N", help="independent ensembles; short for run.replicas=N")
     scenario.add_argument("--seed", metavar="S", help="one seed, the same bytes; short for run.seed=S")
+    scenario.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_jobs,
+        default=_cores(),
+        help="threads; the result does not depend on it (all cores)",
+    )
+    scenario.add_argument(
+        "--checkpoint-every",
+        metavar="SECONDS",
+        type=_seconds,
+        default=60.0,
+        help="how often a long run is saved; the same command goes on from there (60)",
+    )
     scenario.add_argument("--no-plot", action="store_true", help="do not draw figure.png")
     scenario.add_argument("--quiet", action="store_true", help="print nothing but refusals")
     commands.add_parser("list", help="name the shipped scenarios and what they claim")
@@ -121,6 +144,33 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     if rest:  # overrides that stand behind an option, which argparse leaves over
         arguments.overrides += rest
     return arguments
+
+
+def _cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _jobs(text: str) -> int:
+    jobs = int(text) if text.isdecimal() else 0
+    if not 1 <= jobs <= 1024:
+        raise argparse.ArgumentTypeError(f"--jobs must be a whole number from 1 to 1024, but is {text}.")
+    return jobs
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"--checkpoint-every must be a number of seconds > 0, but is {text}.")
+    return seconds
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning as one sentence, without the place in the code that nobody asked for."""
+    print(f"copydyn: {message}", file=sys.stderr)
 
 
 def _say(text: str) -> None:

@@ -1,13 +1,13 @@
 """What a scenario claims of its run, and whether that holds.
 
-A new claim is one dataclass with a verb `judge`, and one line in `CLAIMS`.
+A new claim is one dataclass with a verb, `judge` for one theory or `settle` for several, and one line in `CLAIMS`.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ import xarray as xr
 
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_real
+from copydyn.parts import partial
 from copydyn.refusal import BadValue
 from copydyn.wording import plus_minus
 
@@ -27,6 +28,9 @@ FALSE_ALARM = 1e-4
 SAFETY = 2.0
 """Standard errors that a bound allows for."""
 
+ALL = "all"
+"""What a claim about every theory says in the place of a name."""
+
 
 class Finding(NamedTuple):
     """Whether a claim holds, with the number found and the rule."""
@@ -36,7 +40,7 @@ class Finding(NamedTuple):
 
 
 class Claim(ABC):
-    """A rule about a result and its comparison with the reference."""
+    """A rule about what theories gave and how far that is from the reference."""
 
     def fit(self, experiment: Experiment) -> None:  # noqa: B027  # most claims fit every experiment
         """Refuse an experiment that the claim cannot be about.
@@ -47,12 +51,52 @@ class Claim(ABC):
         """
 
     @abstractmethod
+    def among(self, theories: Sequence[str]) -> None:
+        """Refuse a claim that does not say which of these ``theories`` it is about.
+
+        Raises
+        ------
+        BadValue
+        """
+
+    @abstractmethod
+    def settle(self, results: Mapping[str, xr.Dataset], comparisons: Mapping[str, xr.Dataset]) -> Finding:
+        """Say whether the claim holds of the theories' results, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimOfOne(Claim):
+    """A rule about one theory.
+
+    Parameters
+    ----------
+    theory : str
+        Its name, or "all" if each must keep the rule; needed only where a scenario has several.
+    """
+
+    theory: str = ""
+
+    def among(self, theories: Sequence[str]) -> None:
+        """Refuse a theory that is not there, and none where there are several."""
+        if self.theory or len(theories) > 1:
+            _choose(self.theory, "theory", (*theories, ALL))
+
+    def settle(self, results: Mapping[str, xr.Dataset], comparisons: Mapping[str, xr.Dataset]) -> Finding:
+        """Judge each theory that the claim is about: all must keep the rule."""
+        names = list(results) if self.theory in ("", ALL) else [self.theory]
+        findings = [self.judge(results[name], comparisons[name]) for name in names]
+        if len(results) == 1:
+            return findings[0]
+        sentences = [f"'{name}': {finding.sentence}" for name, finding in zip(names, findings)]
+        return Finding(all(finding.holds for finding in findings), "; ".join(sentences))
+
+    @abstractmethod
     def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:
-        """Say whether the claim holds."""
+        """Say whether the rule is kept."""
 
 
 @dataclass(frozen=True)
-class Agrees(Claim):
+class Agrees(ClaimOfOne):
     """The infidelity is what finite N must give.
 
     Parameters
@@ -75,7 +119,7 @@ class Agrees(Claim):
 
 
 @dataclass(frozen=True)
-class Deviates(Claim):
+class Deviates(ClaimOfOne):
     """The result is further from the reference than finite N explains, or than a bound.
 
     Parameters
@@ -110,7 +154,7 @@ class Deviates(Claim):
 
 
 @dataclass(frozen=True)
-class Within(Claim):
+class Within(ClaimOfOne):
     """A distance stays below a bound at all times.
 
     Parameters
@@ -140,7 +184,7 @@ class Within(Claim):
 
 
 @dataclass(frozen=True)
-class Extinct(Claim):
+class Extinct(ClaimOfOne):
     """A label has lost its last copy by the last save time, in a share of the replicas.
 
     Parameters
@@ -168,9 +212,7 @@ class Extinct(Claim):
 
     def fit(self, experiment: Experiment) -> None:
         """Refuse a label that the system does not have."""
-        labels = experiment.system.labels
-        if self.label not in labels:
-            raise BadValue(f"label must be one of {_few(labels)}, but is '{self.label}'.")
+        _require_label(self.label, experiment)
 
     def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:
         """Count the replicas in which the label is empty."""
@@ -198,7 +240,7 @@ class Extinct(Claim):
 
 
 @dataclass(frozen=True)
-class Still(Claim):
+class Still(ClaimOfOne):
     """No copy event happens at all."""
 
     def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:
@@ -209,12 +251,142 @@ class Still(Claim):
         return Finding(events == 0, f"{events} copy events happened; the claim allows none")
 
 
+@dataclass(frozen=True)
+class Closer(Claim):
+    """One theory is closer to the reference than another, beyond two combined standard errors.
+
+    Parameters
+    ----------
+    theory, than : str
+        Names of the one and of the other.
+    by : {"max_deviation", "total_variation", "infidelity"}
+        The largest value on the way counts.
+    by_factor : float
+        How many times the other's distance must be that of the first.
+    """
+
+    theory: str
+    than: str
+    by: str
+    by_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        _choose(self.by, "by", DISTANCES)
+        as_real(self.by_factor, "by_factor", positive=True)
+
+    def among(self, theories: Sequence[str]) -> None:
+        """Refuse theories that are not there, and a comparison of one with itself."""
+        _choose(self.theory, "theory", theories)
+        _choose(self.than, "than", [name for name in theories if name != self.theory])
+
+    def settle(self, results: Mapping[str, xr.Dataset], comparisons: Mapping[str, xr.Dataset]) -> Finding:
+        """Compare the difference of the distances with its error."""
+        ours, our_error = _worst(comparisons[self.theory], self.by)
+        theirs, their_error = _worst(comparisons[self.than], self.by)
+        ahead = theirs - self.by_factor * ours
+        error = math.hypot(their_error, self.by_factor * our_error)
+        times = "" if self.by_factor == 1.0 else f"{self.by_factor:g} times "
+        return Finding(
+            ahead > SAFETY * error,
+            f"{_words(self.by)} reaches {plus_minus(ours, our_error)} in '{self.theory}' and "
+            f"{plus_minus(theirs, their_error)} in '{self.than}'; the claim asks for {times}less in the former",
+        )
+
+
+@dataclass(frozen=True)
+class Coherent(ClaimOfOne):
+    """The phases of a label's copies agree, or do not: |Z|/n over the last half of the save times.
+
+    It oscillates, so it is averaged over these times, and over the replicas in which the label has copies then.
+
+    Parameters
+    ----------
+    label : str
+    at_least, at_most : float, optional
+        Bounds between 0 and 1; two standard errors are allowed for.
+    """
+
+    label: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def __post_init__(self) -> None:
+        given = {"at_least": self.at_least, "at_most": self.at_most}
+        if all(bound is None for bound in given.values()):
+            raise BadValue("at_least or at_most must be given, a coherence between 0 and 1.")
+        for name, bound in given.items():
+            if bound is not None and not 0.0 <= as_real(bound, name) <= 1.0:
+                raise BadValue(f"{name} must be a coherence between 0 and 1, but is {bound:g}.")
+
+    def fit(self, experiment: Experiment) -> None:
+        """Refuse a label that the system does not have."""
+        _require_label(self.label, experiment)
+
+    def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:
+        """Compare the mean coherence with its bounds."""
+        if "coherence" not in result:
+            raise BadValue(
+                "claim 'coherent' is about phases that may differ, but here each label has one; give the theory a "
+                "phase_spread or an alignment."
+            )
+        series = result["coherence"].sel(beable=self.label).transpose("replica", "time").values
+        late = series[:, series.shape[1] // 2 :]
+        late = late[~np.isnan(late).all(axis=1)]
+        if not late.size:
+            return Finding(False, f"coherence cannot be judged: label '{self.label}' is empty in every replica")
+        each = np.nanmean(late, axis=1)
+        mean = float(each.mean())
+        error = float(each.std(ddof=1) / math.sqrt(each.size)) if each.size > 1 else 0.0
+        holds, rules = True, []
+        if self.at_least is not None:
+            holds &= mean - SAFETY * error >= self.at_least
+            rules.append(f"at least {self.at_least:g}")
+        if self.at_most is not None:
+            holds &= mean + SAFETY * error <= self.at_most
+            rules.append(f"at most {self.at_most:g}")
+        found = f"the late coherence of label '{self.label}' is {plus_minus(mean, error)}"
+        return Finding(holds, f"{found}; the claim asks for {' and '.join(rules)}")
+
+
+@dataclass(frozen=True)
+class Conserved(ClaimOfOne):
+    """The counts of a part's labels, summed over the other parts', stand still in every replica: no signal reaches it.
+
+    Parameters
+    ----------
+    part : str
+    """
+
+    part: str
+
+    def fit(self, experiment: Experiment) -> None:
+        """Refuse a part that the system does not have."""
+        names = [part.name for part in experiment.system.parts]
+        if not names:
+            raise BadValue(f"part must be one of a composite system's, but is '{self.part}' of a system without parts.")
+        if self.part not in names:
+            raise BadValue(f"part must be one of {_few(names)}, but is '{self.part}'.")
+
+    def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:
+        """Look for the largest change since the start, and see to it that the rest has moved."""
+        if "counts" not in result:
+            raise BadValue("claim 'conserved' is about counts, which this theory does not give; choose another claim.")
+        counts = partial(result, self.part)["counts"].values
+        change = int(np.abs(counts - counts[:, :1]).max())
+        events = int(result["events"].isel(time=-1).sum()) if "events" in result else 0
+        found = f"the counts of part '{self.part}' change by at most {change} copies while {events} copy events happen"
+        return Finding(change == 0 and events > 0, f"{found}; the claim allows no change, and asks for events")
+
+
 CLAIMS: dict[str, type[Claim]] = {
     "agrees": Agrees,
     "deviates": Deviates,
     "within": Within,
     "extinct": Extinct,
     "still": Still,
+    "closer": Closer,
+    "coherent": Coherent,
+    "conserved": Conserved,
 }
 
 
@@ -254,13 +426,20 @@ def _need(comparison: xr.Dataset, distance: str) -> None:
         )
 
 
-def _choose(value: str, name: str, options: tuple[str, ...]) -> None:
+def _choose(value: str, name: str, options: Sequence[str]) -> None:
     if value not in options:
-        raise BadValue(f"{name} must be one of {', '.join(options)}, but is '{value}'.")
+        found = f"is '{value}'" if value else "is missing"
+        raise BadValue(f"{name} must be one of {', '.join(options)}, but {found}.")
 
 
 def _words(name: str) -> str:
     return "max deviation" if name == "max_deviation" else name.replace("_", " ")
+
+
+def _require_label(label: str, experiment: Experiment) -> None:
+    labels = experiment.system.labels
+    if label not in labels:
+        raise BadValue(f"label must be one of {_few(labels)}, but is '{label}'.")
 
 
 def _few(labels: Sequence[str]) -> str:

@@ -199,7 +199,10 @@ def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdi
     expected = float(predicted.mean() / copies + law.attrs.get("offset", 0.0))
     found = infidelity.mean(axis=1)
     # the law knows its own spread; taken as if the save times rose and fell together, it is never too small
-    error = float(law["infidelity_spread"].values.mean()) / copies / np.sqrt(found.size)
+    spread = law["infidelity_spread"].values / copies
+    if "offset_spread" in law:
+        spread = np.hypot(spread, law["offset_spread"].values / np.sqrt(copies))
+    error = float(spread.mean()) / np.sqrt(found.size)
     if expected == 0.0 or error == 0.0:
         return Verdict("unjudged", "the law foresees no copy event: nothing to judge", np.nan)
     score = (float(found.mean()) - expected) / error

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from copydyn.experiment import System
 from copydyn.inputs import Matrix
 from copydyn.kernels.flow import Couplings
 from copydyn.kernels.per_copy import sum_phases
+from copydyn.kernels.replicas import Train, draw_replicas
 from copydyn.kernels.roster import Roster
-from copydyn.kernels.variates import binomial, fill_uniform
+from copydyn.kernels.variates import fill_normal, fill_uniform
 from copydyn.refusal import BadValue
 
 PREPARATIONS = ("largest_remainder", "multinomial")
@@ -33,6 +35,8 @@ class Ensemble:
         The rows of the copies; None where they have no identity.
     aligned : bool
         Whether all copies of a label share one phase.
+    momenta : float64 (copy,), 1/time, optional
+        pi_I of the second-order law of the phases.
     """
 
     counts: np.ndarray
@@ -40,6 +44,7 @@ class Ensemble:
     random_state: np.ndarray
     roster: Roster | None = None
     aligned: bool = True
+    momenta: np.ndarray | None = None
 
     @property
     def copies(self) -> int:
@@ -53,6 +58,13 @@ class Ensemble:
             raise BadValue("these copies must have an identity, but are only counted; take engine 'agents'.")
         return self.roster
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Name every array that the ensemble consists of; they are its own, not copies."""
+        rows = {} if self.roster is None else {f"roster_{name}": row for name, row in self.roster._asdict().items()}
+        momenta = {} if self.momenta is None else {"momenta": self.momenta}
+        own = {"now_counts": self.counts, "now_factor": self.factor, "random_state": self.random_state}
+        return {**own, **rows, **momenta}
+
     @property
     def frequencies(self) -> np.ndarray:
         """n_a / N, float64 (beable,)."""
@@ -61,21 +73,18 @@ class Ensemble:
     @property
     def ket(self) -> np.ndarray:
         """psi_a = sqrt(n_a/N) exp(-i phi_a) (34), complex128 (beable,); unaligned, phi_a is that of the sum."""
-        return np.sqrt(self.frequencies) * _direction(self.factor)
+        return kets_of(self.counts, self.factor)
 
     @property
     def phases(self) -> np.ndarray:
         """phi_a in [0, 2 pi), float64 (beable,), NaN where a label is empty."""
-        angles = np.mod(-np.angle(self.factor), 2.0 * np.pi)
-        angles[angles >= 2.0 * np.pi] = 0.0  # a tiny negative angle is rounded up to 2 pi
-        return np.where(self.counts > 0, angles, np.nan)
+        return phases_of(self.counts, self.factor)
 
     @property
     def coherence(self) -> np.ndarray:
         """|Z_a| / n_a, float64 (beable,): 1 where the phases of a label agree, NaN where it is empty."""
-        present = self.counts > 0
-        length = np.abs(self.factor) / np.maximum(self.counts, 1)
-        return np.where(present, 1.0 if self.aligned else np.minimum(length, 1.0), np.nan)
+        aligned = np.where(self.counts > 0, 1.0, np.nan)
+        return aligned if self.aligned else coherence_of(self.counts, self.factor)
 
     @property
     def copy_phases(self) -> np.ndarray:
@@ -83,6 +92,24 @@ class Ensemble:
         if self.aligned:
             return np.mod(-np.angle(self.factor), 2.0 * np.pi)[self.rows.beable]
         return self.rows.phase
+
+
+def kets_of(counts: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """psi_a = sqrt(n_a/N) exp(-i phi_a) (34) of counts and factors (..., beable)."""
+    return np.asarray(np.sqrt(counts / counts.sum(axis=-1, keepdims=True)) * direction(factor))
+
+
+def phases_of(counts: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """phi_a in [0, 2 pi) of counts and factors (..., beable); NaN where a label is empty."""
+    angles = np.mod(-np.angle(factor), 2.0 * np.pi)
+    angles[angles >= 2.0 * np.pi] = 0.0  # a tiny negative angle is rounded up to 2 pi
+    return np.where(counts > 0, angles, np.nan)
+
+
+def coherence_of(counts: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """|Z_a| / n_a of counts and Z_a = sum of exp(-i phi_I) (..., beable); NaN where a label is empty."""
+    length = np.abs(sums) / np.maximum(counts, 1)
+    return np.where(counts > 0, np.minimum(length, 1.0), np.nan)
 
 
 def couplings_of(hamiltonian: Matrix, hbar: float) -> Couplings:
@@ -95,6 +122,18 @@ def couplings_of(hamiltonian: Matrix, hbar: float) -> Couplings:
         a=upper.coords[0][keep].astype(np.uint32),
         b=upper.coords[1][keep].astype(np.uint32),
         h=np.ascontiguousarray(upper.data[keep] / hbar),
+    )
+
+
+def train_of(system: System) -> Train:
+    """List the couplings of every pulse, one after the other."""
+    pulses = [couplings_of(pulse.hamiltonian, system.hbar) for pulse in system.pulses]
+    return Train(
+        omega=np.array([pulse.omega for pulse in pulses]),
+        first=np.cumsum([0, *(pulse.a.size for pulse in pulses)]),
+        a=np.concatenate([pulse.a for pulse in pulses]),
+        b=np.concatenate([pulse.b for pulse in pulses]),
+        h=np.concatenate([pulse.h for pulse in pulses]),
     )
 
 
@@ -123,29 +162,27 @@ def share_out(ket: np.ndarray, copies: int) -> np.ndarray:
 
 
 def draw_counts(ket: np.ndarray, copies: int, random_state: np.ndarray) -> np.ndarray:
-    """Counts of N independent draws from |psi_a|^2 (multinomial), int64 (beable,), label by label."""
+    """Counts of N independent draws from |psi_a|^2 (multinomial) for each of the generators (replica, 4).
+
+    Returns
+    -------
+    int64 (replica, beable)
+    """
     weights = np.abs(ket) ** 2
-    rest = np.cumsum(weights[::-1])[::-1]
-    counts = np.zeros(ket.size, dtype=np.int64)
-    left = copies
-    for label in range(ket.size - 1):
-        if rest[label] > 0.0:
-            counts[label] = binomial(random_state, left, min(1.0, weights[label] / rest[label]))
-            left -= int(counts[label])
-    last = int(np.flatnonzero(weights)[-1])  # rounding of the last share must not fill an empty label
-    counts[last] += left
+    counts = np.zeros((len(random_state), ket.size), dtype=np.int64)
+    draw_replicas(weights, np.cumsum(weights[::-1])[::-1].copy(), copies, random_state, counts)
     return counts
 
 
 def add_spectators(counts: np.ndarray, factor: np.ndarray, extra: int, drift: np.ndarray) -> np.ndarray:
-    """Put ``extra`` copies into every label, in place; return the phase factors.
+    """Put ``extra`` copies into every label of ``counts`` (..., beable), in place; return the phase factors.
 
     An empty label gets the phase of ``drift`` = -i H psi there, the direction in which it would grow, and phase zero
     where nothing drives it.
     """
     empty = counts == 0
     counts += extra
-    return np.where(empty, _direction(drift), factor) if extra > 0 else factor
+    return np.where(empty, direction(drift), factor) if extra > 0 else factor
 
 
 def scatter_phases(ensemble: Ensemble, spread: float) -> None:
@@ -153,23 +190,29 @@ def scatter_phases(ensemble: Ensemble, spread: float) -> None:
     rows = ensemble.rows
     rows.phase[:] = ensemble.copy_phases
     if np.isinf(spread):
-        rows.phase[:] = 2.0 * np.pi * _uniforms(ensemble.random_state, rows.phase.size)
-    else:  # Box and Muller: two uniforms a normal, of which one is enough here
-        radius = np.sqrt(-2.0 * np.log1p(-_uniforms(ensemble.random_state, rows.phase.size)))
-        rows.phase[:] += spread * radius * np.cos(2.0 * np.pi * _uniforms(ensemble.random_state, rows.phase.size))
+        fill_uniform(ensemble.random_state, rows.phase)
+        rows.phase[:] *= 2.0 * np.pi
+    elif spread > 0.0:
+        rows.phase[:] += spread * _normals(ensemble.random_state, rows.phase.size)
         np.mod(rows.phase, 2.0 * np.pi, out=rows.phase)
     ensemble.aligned = False
     sum_phases(ensemble.factor, rows)
 
 
-def _uniforms(random_state: np.ndarray, size: int) -> np.ndarray:
+def draw_momenta(ensemble: Ensemble, spread: float) -> None:
+    """Give each row a momentum: normal with standard deviation ``spread``, 1/time."""
+    copies = ensemble.rows.beable.size
+    ensemble.momenta = spread * _normals(ensemble.random_state, copies) if spread > 0.0 else np.zeros(copies)
+
+
+def _normals(random_state: np.ndarray, size: int) -> np.ndarray:
     out = np.empty(size)
-    fill_uniform(random_state, out)
+    fill_normal(random_state, out)
     return out
 
 
-def _direction(amplitudes: np.ndarray) -> np.ndarray:
-    """Give a / |a|, and one where a = 0."""
+def direction(amplitudes: np.ndarray) -> np.ndarray:
+    """Give a / |a|, and one where a = 0, complex128 (...)."""
     lengths = np.abs(amplitudes)
     present = lengths > 0.0
     return np.where(present, amplitudes / np.where(present, lengths, 1.0), 1.0 + 0.0j)

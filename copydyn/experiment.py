@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from copydyn.inputs import Matrix, as_hermitian, as_ket, as_real, as_times, shown
+from copydyn.inputs import MOST_LABELS, Matrix, as_hermitian, as_ket, as_real, as_times, as_whole, shown
 from copydyn.refusal import BadType, BadValue
 
 
@@ -18,6 +19,13 @@ class Pulse(NamedTuple):
 
     duration: float
     hamiltonian: Matrix
+
+
+class Part(NamedTuple):
+    """A part of a composite system, and the labels that it has of its own."""
+
+    name: str
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +37,7 @@ class System:
     hamiltonian : (P, P) array, scipy sparse matrix, qutip.Qobj, or a sequence of (duration, H)
         In units of energy; a sequence is a train of pulses, each constant in time.
     labels : sequence of str (beable,), optional
-        Names of the beable's values; "0", "1", ... by default.
+        Names of the beable's values; "0", "1", ... by default, and "(a,b)" where there are parts.
     meaning : str
         What the beable is ("site", "spin along z").
     hbar : float
@@ -38,6 +46,9 @@ class System:
         For tables and axes.
     name : str
         For tables and titles.
+    parts : sequence of (name, size) or (name, labels), optional
+        What a composite system is made of, (("A", 2), ("B", 3)): the labels are then joint ones, (a_A, a_B), in the
+        order of a Kronecker product, the last part running fastest.
 
     Raises
     ------
@@ -51,14 +62,16 @@ class System:
     hbar: float = 1.0
     time_unit: str = "hbar/energy"
     name: str = "system"
+    parts: Sequence[Any] = ()
     pulses: tuple[Pulse, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         pulses = _as_pulses(self.hamiltonian)
         size = pulses[0].hamiltonian.shape[0]
+        parts = _as_parts(self.parts, size)
         if not isinstance(self.labels, Iterable):
             raise BadType(f"labels must be a sequence of names, but is {shown(self.labels)}.")
-        labels = tuple(str(label) for label in self.labels) or tuple(str(a) for a in range(size))
+        labels = tuple(str(label) for label in self.labels) or joint_labels(parts) or _numbered(size)
         if len(labels) != size:
             raise BadValue(f"labels must name each of the {size} values of the beable, but has {len(labels)} names.")
         if len(set(labels)) != size:
@@ -66,6 +79,7 @@ class System:
         object.__setattr__(self, "pulses", pulses)
         object.__setattr__(self, "hamiltonian", pulses[0].hamiltonian if len(pulses) == 1 else pulses)
         object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "hbar", as_real(self.hbar, "hbar", positive=True))
 
     @property
@@ -183,6 +197,44 @@ class Experiment:
     ) -> Experiment:
         """Make an experiment from bare arrays, as `copydyn.copysolve` does."""
         return cls(System(hamiltonian, hbar=hbar, **about), Preparation(psi0), Schedule(tlist, e_ops))
+
+
+def joint_labels(parts: Sequence[Part]) -> tuple[str, ...]:
+    """Name the joint values (a_A, a_B, ...) of the parts' labels, the last part running fastest; none without parts."""
+    return tuple(f"({','.join(own)})" for own in product(*(part.labels for part in parts))) if parts else ()
+
+
+def _numbered(size: int) -> tuple[str, ...]:
+    return tuple(str(a) for a in range(size))
+
+
+def _as_parts(parts: Any, size: int) -> tuple[Part, ...]:
+    if isinstance(parts, (str, bytes)) or not isinstance(parts, Iterable):
+        raise BadType(f"parts must be a sequence of (name, size), but is {shown(parts)}.")
+    checked = tuple(_as_part(part) for part in parts)
+    if not checked:
+        return ()
+    if len({part.name for part in checked}) != len(checked):
+        raise BadValue("parts must differ in their names, but one name stands twice.")
+    sizes = [len(part.labels) for part in checked]
+    if math.prod(sizes) != size:
+        raise BadValue(
+            f"parts must have {size} joint labels like the Hamiltonian, but their sizes "
+            f"{' x '.join(map(str, sizes))} make {math.prod(sizes)}."
+        )
+    return checked
+
+
+def _as_part(part: Any) -> Part:
+    if not isinstance(part, (tuple, list)) or len(part) != 2 or not isinstance(part[0], str):
+        raise BadType(f"each of the parts must be a pair (name, size), but one is {shown(part)}.")
+    name, own = part
+    if isinstance(own, (str, bytes)) or not isinstance(own, Iterable):
+        return Part(name, _numbered(as_whole(own, f"the size of part '{name}'", least=1, most=MOST_LABELS)))
+    labels = tuple(str(label) for label in own)
+    if not labels or len(set(labels)) != len(labels):
+        raise BadValue(f"the labels of part '{name}' must differ and be at least one, but are {shown(labels)}.")
+    return Part(name, labels)
 
 
 def _as_pulses(hamiltonian: Any) -> tuple[Pulse, ...]:

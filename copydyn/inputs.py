@@ -17,6 +17,9 @@ Matrix: TypeAlias = "np.ndarray | sparse.csr_array"
 HERMITIAN_TOLERANCE = 1e-10
 """Largest |H - H^+| that is taken for rounding, relative to the largest |H_ab|."""
 
+UNITARY_TOLERANCE = 1e-10
+"""Largest |U U^+ - 1| that is taken for rounding."""
+
 NORM_TOLERANCE = 1e-8
 """Largest | ||psi||^2 - 1 | that is taken for rounding."""
 
@@ -65,6 +68,40 @@ def as_hermitian(matrix: Any, name: str = "H") -> Matrix:
     hermitian.eliminate_zeros()
     hermitian.sort_indices()
     return hermitian
+
+
+def as_unitary(matrix: Any, name: str = "U") -> np.ndarray:
+    """Give ``matrix`` as a unitary complex128 array (P, P), dense and read-only.
+
+    Parameters
+    ----------
+    matrix : array_like, scipy sparse matrix or array, or qutip.Qobj, (P, P)
+    name : str
+        The argument's name in the sentences of refusal.
+
+    Raises
+    ------
+    BadType
+        If it is not a matrix of numbers.
+    BadValue
+        If it is empty, not square, not finite, or if U U^+ differs from 1 by more than `UNITARY_TOLERANCE`.
+    """
+    square = _as_square(matrix, name)
+    u = np.array(square if isinstance(square, np.ndarray) else square.toarray())
+    if not np.all(np.isfinite(u)):
+        raise BadValue(f"{name} must be finite, but {_first_bad_entry(u)}; check how the matrix was made.")
+    with np.errstate(over="ignore", invalid="ignore"):
+        overlaps = u @ u.conj().T
+    defect = np.abs(overlaps - np.eye(u.shape[0]))
+    if not np.max(defect) <= UNITARY_TOLERANCE:
+        a, b = divmod(int(defect.argmax()), u.shape[0])
+        alone = f"the squared norm of row {a} is {overlaps[a, a].real:.6g}"
+        pair = f"rows {a} and {b} overlap by {defect[a, b]:.3g}"
+        raise BadValue(
+            f"{name} must be unitary to {UNITARY_TOLERANCE:g}, but {alone if a == b else pair}; give orthonormal rows."
+        )
+    u.setflags(write=False)
+    return u
 
 
 def as_ket(ket: Any, size: int, *, normalise: bool = False, name: str = "psi0") -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from scipy import sparse
 
 from copydyn.experiment import Experiment
 from copydyn.inputs import Matrix
@@ -13,7 +14,7 @@ from copydyn.inputs import Matrix
 def expectation(operator: Matrix, kets: np.ndarray) -> np.ndarray:
     """<psi| A |psi>, float64 (...), for Hermitian A (P, P) and kets complex128 (..., P)."""
     flat = kets.reshape(-1, kets.shape[-1])
-    image = (operator @ flat.T).T
+    image = (sparse.csr_array(operator) @ flat.T).T  # dense or sparse as given, the sum has one order and so one value
     return np.einsum("ka,ka->k", flat.conj(), image).real.reshape(kets.shape[:-1])
 
 

@@ -7,13 +7,16 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, create_model
 
 from copydyn.refusal import Refusal
 from copydyn.source import BadScenario, Source, did_you_mean
-from copydyn.toml_text import shown
+from copydyn.toml_text import Key, shown
+
+Table: TypeAlias = str | Key
+"""Which table: "system" for [system], ("theory", 0) for the first [[theory]]."""
 
 LARGEST_WHOLE = 2**63
 """TOML's integers end here."""
@@ -25,7 +28,7 @@ class Reader:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.faults = list(source.faults)
-        self._kinds: dict[str, str] = {}
+        self._kinds: dict[Table, str] = {}
 
     def finish(self) -> None:
         """Raise all faults together, if there are any.
@@ -35,7 +38,7 @@ class Reader:
         BadScenario
         """
         if self.faults:
-            raise BadScenario(self.faults)
+            raise BadScenario(list(dict.fromkeys(self.faults)))  # an override of several tables fails in each
 
     def know(self, tables: Sequence[str], words: Sequence[str]) -> None:
         """Refuse every table and top-level key but these; ``words`` are strings."""
@@ -47,9 +50,27 @@ class Reader:
             elif name in words and not isinstance(value, str):
                 self.faults.append(f"{place}: {name} must be a string, but is {shown(value)}; put it in quotes.")
 
-    def choose(self, table: str, registry: Mapping[str, Callable[..., Any]], default: str | None = None) -> Any:
-        """Give the maker that ``kind`` names, or None with a fault noted."""
+    def each(self, table: str) -> list[Table]:
+        """Give the place of every [[table]], or of the one [table], given or not."""
         values = self.source.tables.get(table)
+        if not isinstance(values, list):
+            return [table]
+        if not values:
+            self._no_table(table)
+        return [(table, number) for number in range(len(values))]
+
+    def kind_of(self, table: Table) -> str:
+        """Give the kind that `choose` has found, or nothing."""
+        return self._kinds.get(table, "")
+
+    def said(self, table: Table, key: str) -> Any:
+        """Give the value of ``key`` as it stands in ``table``, or None."""
+        values = self._values(table)
+        return values.get(key) if isinstance(values, dict) else None
+
+    def choose(self, table: Table, registry: Mapping[str, Callable[..., Any]], default: str | None = None) -> Any:
+        """Give the maker that ``kind`` names, or None with a fault noted."""
+        values = self._values(table)
         if values is None and default is None:
             self.faults.append(
                 f"{self.source.origin}: [{table}] is missing; add it with a kind of {', '.join(registry)}."
@@ -68,32 +89,38 @@ class Reader:
         )
         return None
 
-    def make(self, table: str, maker: Callable[..., Any] | None, *given: Any) -> Any:
-        """Make the object of ``table``; None with the faults noted, or where ``maker`` or a given thing is missing."""
-        values = self.source.tables.get(table, {})
+    def make(self, table: Table, maker: Callable[..., Any] | None, *given: Any, besides: Sequence[str] = ()) -> Any:
+        """Make the object of ``table``; None with the faults noted, or where ``maker`` or a given thing is missing.
+
+        The keys ``besides`` its parameters are somebody else's.
+        """
+        values = self._values(table)
         if maker is None:
             return None
+        if values is None:
+            values = {}
         if not isinstance(values, dict):
             return self._no_table(table)
+        values = {key: value for key, value in values.items() if key not in besides}
         parameters = self._parameters(table, values, maker, len(given))
         if parameters is None or any(thing is None for thing in given):
             return None
         return self.attempt(table, maker, *given, **parameters)
 
-    def attempt(self, table: str, action: Callable[..., Any], *given: Any, **parameters: Any) -> Any:
+    def attempt(self, table: Table, action: Callable[..., Any], *given: Any, **parameters: Any) -> Any:
         """Give what ``action`` returns, or None with its refusal noted as a fault of ``table``."""
         if any(thing is None for thing in given):
             return None
         try:
             return action(*given, **parameters)
         except Refusal as refusal:
-            values = self.source.tables.get(table, {})
+            values = self._values(table) or {}
             blamed = (word for word in re.findall(r"\w+", str(refusal)) if word in values)
             self._note(table, next(blamed, ""), str(refusal))
             return None
 
     def _parameters(
-        self, table: str, values: dict[str, Any], maker: Callable[..., Any], given: int
+        self, table: Table, values: dict[str, Any], maker: Callable[..., Any], given: int
     ) -> dict[str, Any] | None:
         """Check ``values`` against the signature of ``maker``, less its first ``given`` parameters."""
         allowed = _annotations(maker, given)
@@ -107,25 +134,45 @@ class Reader:
         return {key: getattr(model, key) for key in model.model_fields_set}
 
     def _explain(
-        self, table: str, key: str, locations: list[tuple[Any, ...]], said: dict[str, Any], allowed: dict[str, Any]
+        self, table: Table, key: str, locations: list[tuple[Any, ...]], said: dict[str, Any], allowed: dict[str, Any]
     ) -> str:
         if key not in allowed:
-            hint = did_you_mean(key, list(allowed)) or f"it has {', '.join(allowed)}."
-            return f"{key!r} is no key of {self._kinds.get(table, 'this table')}; {hint}"
+            return self._unknown(table, key, said[key], list(allowed))
         wish = wanted(allowed[key])
         if key not in said:
             return f"{key} must be given, but is missing; add it as {wish}."
         where, value = _innermost(key, said[key], locations)
         return f"{key} must be {wish}, but {where}is {shown(value)}."
 
-    def _no_table(self, table: str) -> None:
-        value = shown(self.source.tables[table])
-        self.faults.append(
-            f"{self.source.place_of(table)}: [{table}] must be a table, but is {value}; write [{table}]."
-        )
+    def _unknown(self, table: Table, key: str, value: Any, allowed: list[str]) -> str:
+        kind, known = self._kinds.get(table, "this table"), ", ".join(allowed)
+        if isinstance(table, str):
+            return f"{key!r} is no key of {kind}; {did_you_mean(key, allowed) or f'it has {known}.'}"
+        name = table[0]
+        if not isinstance(value, dict):
+            hint = did_you_mean(key, allowed) or f"it has {known}; {name}.NAME.{key} changes one [[{name}]] alone."
+            return f"{key!r} is no key of {kind}; {hint}"
+        names = [str(self.said(place, "name") or number) for number, place in enumerate(self.each(str(name)))]
+        hint = did_you_mean(key, [*names, *allowed]) or f"the names are {', '.join(names)}."
+        return f"{key!r} is no name of a [[{name}]] and no key of {kind}; {hint}"
 
-    def _note(self, table: str, key: str, sentence: str) -> None:
-        self.faults.append(f"{self.source.place_of(table, key)}: [{table}] {sentence}")
+    def _values(self, table: Table) -> Any:
+        """Give what stands at ``table``, or None."""
+        name, *number = _address(table)
+        values = self.source.tables.get(str(name))
+        return values[int(number[0])] if number and isinstance(values, list) else values
+
+    def _no_table(self, table: Table) -> None:
+        name = _address(table)[0]
+        self._note(table, "", f"must be a table, but is {shown(self._values(table))}; write [{name}].")
+
+    def _note(self, table: Table, key: str, sentence: str) -> None:
+        address = _address(table)
+        self.faults.append(f"{self.source.place_of(*address, key)}: [{address[0]}] {sentence}")
+
+
+def _address(table: Table) -> Key:
+    return (table,) if isinstance(table, str) else table
 
 
 def wanted(annotation: Any, *, many: bool = False) -> str:

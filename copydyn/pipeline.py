@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from copydyn import laws, report, result, store
+from copydyn import checkpoint, laws, report, result, store
 from copydyn.claims import Finding
 from copydyn.comparison import compare
+from copydyn.conduct import Checkpoint, Interrupted
 from copydyn.experiment import Experiment
 from copydyn.scenario import Scenario
 from copydyn.streams import as_seed
@@ -28,13 +30,18 @@ MOST_LABELS = 512
 
 
 class Outcome(NamedTuple):
-    """What a run leaves behind."""
+    """What a run leaves behind; results and comparisons by the theory's name."""
 
-    result: xr.Dataset
+    results: dict[str, xr.Dataset]
     reference: xr.Dataset
-    comparison: xr.Dataset
-    finding: Finding | None
+    comparisons: dict[str, xr.Dataset]
+    findings: list[Finding]
     folder: Path
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim holds."""
+        return all(finding.holds for finding in self.findings)
 
 
 def run(
@@ -42,10 +49,12 @@ def run(
     out: Path,
     *,
     progress: bool = False,
+    jobs: int = 1,
+    every: float = 60.0,
     picture: bool = True,
     say: Callable[[str], object] = print,
 ) -> Outcome:
-    """Evolve the experiment by the scenario's theory and by Schrödinger's, compare, report, keep, and judge the claim.
+    """Evolve the experiment by the scenario's theories and by Schrödinger's, compare, judge the claims, report, keep.
 
     Parameters
     ----------
@@ -53,6 +62,10 @@ def run(
         Where the result's folder goes.
     progress : bool
         Show a bar.
+    jobs : int
+        Threads; the result does not depend on it.
+    every : float, seconds
+        How often a long run is kept in a checkpoint in ``out``; the same scenario with the same seed goes on from it.
     picture : bool
         Draw figure.png.
     say : callable
@@ -61,29 +74,53 @@ def run(
     Raises
     ------
     BadType, BadValue
-        If the theory refuses the experiment, or ``out`` cannot be written; the latter is tried before the run.
+        If a theory refuses the experiment, or ``out`` cannot be written; the latter is tried before the run.
+    Interrupted
+        On Ctrl-C; it says what is kept and how to go on.
     """
     store.require_writable(out)
     seed = as_seed(scenario.run.seed)
-    found = scenario.theory.evolve(scenario.experiment, seed, scenario.run.replicas, progress=progress)
-    reference = Schrodinger().evolve(scenario.experiment)
-    comparison = compare(found, reference, law_of(scenario.experiment, scenario.theory, seed))
-    finding = scenario.claim.judge(found, comparison) if scenario.claim else None
-    table = report.table(scenario.title, found, comparison, finding, scenario.description)
+    experiment, replicas = scenario.experiment, scenario.run.replicas
+    kept = {name: Checkpoint(path, every) for name, path in _checkpoints(scenario, seed, out).items()}
+    results = {}
+    for name, theory in scenario.theories.items():
+        if kept[name].path.exists():
+            say(f"  going on from {kept[name].path}")
+        try:
+            results[name] = theory.evolve(experiment, seed, replicas, progress=progress, jobs=jobs, keep=kept[name])
+        except Interrupted as stop:
+            again = f" The same command with --seed {seed} goes on from there." if kept[name].path.exists() else ""
+            raise Interrupted(f"{stop}{again}") from None
+    reference = Schrodinger().evolve(experiment)
+    comparisons = {
+        name: compare(results[name], reference, law_of(experiment, theory, seed))
+        for name, theory in scenario.theories.items()
+    }
+    findings = [claim.settle(results, comparisons) for claim in scenario.claims]
+    table = report.table(scenario.title, results, comparisons, findings, scenario.description)
     say(table)
     files = {
         "scenario.toml": scenario.as_run(seed).encode(),
-        "result.nc": _netcdf(found),
+        **{f"result{part}.nc": _netcdf(results[name]) for name, part in _parts(results)},
         "reference.nc": _netcdf(reference),
-        "comparison.nc": _netcdf(comparison),
+        **{f"comparison{part}.nc": _netcdf(comparisons[name]) for name, part in _parts(results)},
         "table.txt": f"{table}\n".encode(),
         "versions.json": _versions().encode(),
     }
     if picture:
-        files["figure.png"] = _picture(found, reference, comparison, scenario.title)
+        files["figure.png"] = _picture(results, reference, comparisons, scenario.title)
     folder = store.keep(out, scenario.name, files)
+    for keep in kept.values():
+        checkpoint.remove(keep.path)
     say(f"  kept in       {folder}")
-    return Outcome(found, reference, comparison, finding, folder)
+    return Outcome(results, reference, comparisons, findings, folder)
+
+
+def _checkpoints(scenario: Scenario, seed: int, out: Path) -> dict[str, Path]:
+    """Name a file a theory after everything that the scenario says, so that runs which differ do not meet."""
+    digest = hashlib.sha256(scenario.as_run(seed).encode()).hexdigest()
+    parts = dict(_parts(scenario.theories))
+    return {name: out / f"{scenario.name}-{digest[:12]}{part}.checkpoint" for name, part in parts.items()}
 
 
 def law_of(experiment: Experiment, theory: Theory, seed: int) -> xr.Dataset | None:
@@ -93,6 +130,11 @@ def law_of(experiment: Experiment, theory: Theory, seed: int) -> xr.Dataset | No
     expected = replace(theory, preparation="largest_remainder")  # what the multinomial counts are drawn around
     ket = expected.prepare(experiment, seed).ket
     return laws.finite_copies(experiment, ket, multinomial=theory.preparation == "multinomial")
+
+
+def _parts(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Give each theory's name and what tells its files from the others', which is nothing where it is alone."""
+    return [(name, f"-{store.slug(name)}" if len(results) > 1 else "") for name in results]
 
 
 def _netcdf(dataset: xr.Dataset) -> bytes:
@@ -105,11 +147,18 @@ def _netcdf(dataset: xr.Dataset) -> bytes:
     return bytes(buffer.getvalue())
 
 
-def _picture(found: xr.Dataset, reference: xr.Dataset, comparison: xr.Dataset, title: str) -> bytes:
-    from copydyn.plots import plot  # slow to import, and not always wanted
+def _picture(
+    results: Mapping[str, xr.Dataset], reference: xr.Dataset, comparisons: Mapping[str, xr.Dataset], title: str
+) -> bytes:
+    from copydyn.plots import plot, plot_theories  # slow to import, and not always wanted
 
     buffer = io.BytesIO()
-    plot(found, reference, comparison, title=title).savefig(buffer, format="png")
+    if len(results) > 1:
+        figure = plot_theories(results, reference, comparisons, title=title)
+    else:
+        (name,) = results
+        figure = plot(results[name], reference, comparisons[name], title=title)
+    figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 

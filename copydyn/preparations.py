@@ -6,12 +6,15 @@ A new preparation is one function and one line in `PREPARATIONS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from copydyn.array_files import blamed_on, read_array
 from copydyn.experiment import Preparation, System
-from copydyn.inputs import as_real, as_whole
+from copydyn.inputs import as_ket, as_real, as_whole
 from copydyn.refusal import BadValue
+from copydyn.systems.square_lattice import as_pair, coordinates
 
 
 def ket(system: System, amplitudes: Sequence[complex], normalise: bool = False) -> Preparation:
@@ -48,6 +51,45 @@ def packet(system: System, centre: float, width: float, momentum: float = 0.0) -
     return Preparation(bell * np.exp(1j * as_real(momentum, "momentum") * np.arange(system.size)), normalise=True)
 
 
+def packet_2d(
+    system: System, centre: tuple[float, float], width: float, momentum: tuple[float, float] = (0.0, 0.0)
+) -> Preparation:
+    """psi_a ~ exp(-|r - centre|^2 / (4 width^2) + i momentum r): a round packet on a square lattice; all in sites.
+
+    Raises
+    ------
+    BadValue
+        If the labels of ``system`` are not those of a square lattice.
+    """
+    places = coordinates(system)
+    away = places - np.array(as_pair(centre, "centre"))
+    with np.errstate(over="ignore"):  # a packet narrower than its site
+        bell = np.exp(-0.25 * np.sum((away / as_real(width, "width", positive=True)) ** 2, axis=1))
+    return Preparation(bell * np.exp(1j * (places @ np.array(as_pair(momentum, "momentum")))), normalise=True)
+
+
+def file(system: System, path: str, key: str = "", normalise: bool = False) -> Preparation:
+    """Start from the ket in a .npy or .npz file.
+
+    Parameters
+    ----------
+    path : str
+        A relative path is taken from the working directory.
+    key : str
+        Which array of a .npz file; not needed where there is but one.
+    normalise : bool
+        Divide by the norm instead of refusing a ket that is not normalised.
+
+    Raises
+    ------
+    BadType, BadValue
+        If the file is missing or damaged, or holds no ket of the system.
+    """
+    amplitudes = read_array(path, key)
+    with blamed_on(path):
+        return Preparation(as_ket(amplitudes, system.size, normalise=normalise))
+
+
 def eigenstate(system: System, level: int = 0) -> Preparation:
     """Start from the eigenvector of the first Hamiltonian with the ``level``-th lowest energy."""
     number = as_whole(level, "level")
@@ -58,12 +100,32 @@ def eigenstate(system: System, level: int = 0) -> Preparation:
     return Preparation(vectors[:, number], normalise=True)
 
 
+def product(system: System, kets: Sequence[Sequence[complex]] = ()) -> Preparation:
+    """Give each part of a composite system a ket of its own, psi = psi_A x psi_B x ..., divided by its norm.
+
+    One ket stands for every part; none, for even amplitudes. A system without parts is one part.
+    """
+    sizes = [len(part.labels) for part in system.parts] or [system.size]
+    given: list[Any] = list(kets) or [np.ones(size) for size in sizes]
+    if len(given) == 1:
+        given *= len(sizes)
+    if len(given) != len(sizes):
+        raise BadValue(f"kets must be one for each of the {len(sizes)} parts, or one for all, but are {len(given)}.")
+    whole = np.ones(1, dtype=complex)
+    for number, (own, size) in enumerate(zip(given, sizes)):
+        whole = np.kron(whole, as_ket(own, size, normalise=True, name=f"kets[{number}]"))
+    return Preparation(whole, normalise=True)
+
+
 PREPARATIONS: dict[str, Callable[..., Preparation]] = {
     "ket": ket,
     "random": random,
     "plane-wave": plane_wave,
     "packet": packet,
+    "packet-2d": packet_2d,
     "eigenstate": eigenstate,
+    "product": product,
+    "file": file,
 }
 
 

@@ -1,15 +1,20 @@
-"""What an ensemble leaves behind: its numbers at the save times, and on request tagged copies and events."""
+"""What the replicas of a run leave behind: their numbers at the save times, and on request tagged copies and events."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from copydyn.ensemble import Ensemble
+from copydyn.ensemble import Ensemble, coherence_of, kets_of, phases_of
 from copydyn.experiment import Experiment
+from copydyn.kernels.replicas import Saved
 from copydyn.kernels.roster import EventLog
 from copydyn.observables import energies, expectations
+
+EVENT_COLUMNS = ("time", "copier", "copied", "from", "to")
 
 
 class Snapshot(NamedTuple):
@@ -18,66 +23,116 @@ class Snapshot(NamedTuple):
     time_index: int
     ensemble: Ensemble
     events: int
-    log: EventLog
 
 
-class Record:
-    """What one replica leaves behind: arrays over the save times."""
+@dataclass(eq=False)
+class Records:
+    """Arrays over replicas and save times.
 
-    def __init__(self, experiment: Experiment, replica: int, follow: tuple[int, ...], keep_events: bool) -> None:
-        shape = (experiment.tlist.size, experiment.system.size)
-        self.replica, self.follow, self.keep_events = replica, np.array(follow, dtype=np.int64), keep_events
-        self.counts = np.zeros(shape, np.int64)
-        self.phase = np.zeros(shape)
-        self.coherence = np.zeros(shape)
-        self.kets = np.zeros(shape, np.complex128)
-        self.aligned = True
-        self.events = np.zeros(shape[0], np.int64)
-        self.tagged_beable = np.zeros((shape[0], len(follow)), np.int32)
-        self.tagged_phase = np.zeros((shape[0], len(follow)))
-        self.log: list[tuple[np.ndarray, ...]] = []
+    Parameters
+    ----------
+    saved : Saved
+        counts, factor (replica, time, beable) and events (replica, time).
+    follow : int64 (tag,)
+        Rows of the tagged copies.
+    tagged_beable, tagged_phase : (replica, time, tag)
+    logs : list
+        For each replica the five columns of its event log, in parts; None where none is kept.
+    aligned : bool
+        Whether ``factor`` is exp(-i phi_a), and not Z_a.
+    """
+
+    saved: Saved
+    follow: np.ndarray
+    tagged_beable: np.ndarray
+    tagged_phase: np.ndarray
+    aligned: bool
+    logs: list[list[tuple[np.ndarray, ...]]] | None = field(default=None)
+
+    @classmethod
+    def empty(
+        cls, experiment: Experiment, replicas: int, *, follow: tuple[int, ...], events: bool, aligned: bool
+    ) -> Records:
+        """Make room for ``replicas`` replicas."""
+        times = experiment.tlist.size
+        shape, tags = (replicas, times, experiment.system.size), (replicas, times, len(follow))
+        saved = Saved(np.zeros(shape, np.int64), np.zeros(shape, np.complex128), np.zeros(shape[:2], np.int64))
+        logs: list[list[tuple[np.ndarray, ...]]] | None = [[] for _ in range(replicas)] if events else None
+        rows = np.array(follow, dtype=np.int64)
+        return cls(saved, rows, np.zeros(tags, np.int32), np.zeros(tags), aligned, logs)
+
+    def of(self, first: int, last: int) -> Records:
+        """Show the rows of some replicas; what is written there is written here."""
+        rows = slice(first, last)
+        logs = None if self.logs is None else self.logs[rows]
+        saved = Saved(*(column[rows] for column in self.saved))
+        return Records(saved, self.follow, self.tagged_beable[rows], self.tagged_phase[rows], self.aligned, logs)
 
     def take(self, snapshot: Snapshot) -> None:
-        """Copy what is wanted out of the ensemble, which goes on changing."""
+        """Copy what is wanted out of the one replica that these records are about."""
         at, ensemble = snapshot.time_index, snapshot.ensemble
-        self.counts[at] = ensemble.counts
-        self.phase[at] = ensemble.phases
-        self.coherence[at] = ensemble.coherence
-        self.kets[at] = ensemble.ket
-        self.events[at] = snapshot.events
-        self.aligned = ensemble.aligned
+        self.saved.counts[0, at] = ensemble.counts
+        self.saved.factor[0, at] = ensemble.factor
+        self.saved.events[0, at] = snapshot.events
         if self.follow.size:
-            self.tagged_beable[at] = ensemble.rows.beable[self.follow]
-            self.tagged_phase[at] = ensemble.copy_phases[self.follow]
-        if self.keep_events:
-            self.log.append(tuple(column[: snapshot.log.used[0]].copy() for column in snapshot.log[:5]))
+            self.tagged_beable[0, at] = ensemble.rows.beable[self.follow]
+            self.tagged_phase[0, at] = ensemble.copy_phases[self.follow]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Name every array, the logs excepted."""
+        tags = {"tagged_beable": self.tagged_beable, "tagged_phase": self.tagged_phase}
+        return {**{f"saved_{name}": column for name, column in self.saved._asdict().items()}, **tags}
+
+    def log_of(self, replica: int) -> dict[str, np.ndarray]:
+        """Columns of one replica's event log, as far as it goes; none where no log is kept."""
+        if self.logs is None:
+            return {}
+        parts = self.logs[replica]
+        self.logs[replica][:] = [_joined(parts)]
+        return dict(zip(EVENT_COLUMNS, self.logs[replica][0]))
+
+    def take_log(self, replica: int, log: EventLog) -> None:
+        """Append what stands in ``log``, which will be used again."""
+        used = int(log.used[0])
+        if self.logs is not None and used:
+            self.logs[replica].append(tuple(column[:used].copy() for column in log[:5]))
+
+    def set_log(self, replica: int, columns: Sequence[np.ndarray]) -> None:
+        """Put ``columns`` in the place of one replica's log."""
+        if self.logs is not None:
+            self.logs[replica][:] = [tuple(columns)]
+
+    def variables(self, experiment: Experiment) -> dict[str, Any]:
+        """Give the variables of a result (`copydyn.result`)."""
+        counts, factor, events = self.saved
+        frequency = counts / counts.sum(axis=-1, keepdims=True)
+        variables: dict[str, Any] = {
+            "probability": frequency.mean(axis=0),
+            "frequency": frequency,
+            "counts": counts,
+            "phase": phases_of(counts, factor),
+            "events": events,
+            "status": np.array(["ok"] * len(counts)),
+        }
+        if not self.aligned:
+            variables["coherence"] = coherence_of(counts, factor)
+        else:
+            kets = kets_of(counts, factor)
+            variables["energy"] = energies(kets, experiment)
+            if experiment.e_ops:
+                variables["expect"] = expectations(experiment.e_ops, kets)
+        if self.follow.size:
+            variables["tagged_beable"] = self.tagged_beable
+            variables["tagged_phase"] = self.tagged_phase
+        if self.logs is not None:
+            logs = [self.log_of(replica) for replica in range(len(self.logs))]
+            variables["event_replica"] = np.repeat(np.arange(len(logs)), [log["time"].size for log in logs])
+            for name in EVENT_COLUMNS:
+                variables[f"event_{name}"] = np.concatenate([log[name] for log in logs])
+        return variables
 
 
-def collect(records: list[Record], experiment: Experiment) -> dict[str, Any]:
-    """Stack the replicas into the variables of a result (`copydyn.result`)."""
-    counts = np.stack([record.counts for record in records])
-    frequency = counts / counts.sum(axis=-1, keepdims=True)
-    variables: dict[str, Any] = {
-        "probability": frequency.mean(axis=0),
-        "frequency": frequency,
-        "counts": counts,
-        "phase": np.stack([record.phase for record in records]),
-        "events": np.stack([record.events for record in records]),
-        "status": np.array(["ok"] * len(records)),
-    }
-    if not records[0].aligned:
-        variables["coherence"] = np.stack([record.coherence for record in records])
-    else:
-        kets = np.stack([record.kets for record in records])
-        variables["energy"] = energies(kets, experiment)
-        if experiment.e_ops:
-            variables["expect"] = expectations(experiment.e_ops, kets)
-    if records[0].follow.size:
-        variables["tagged_beable"] = np.stack([record.tagged_beable for record in records])
-        variables["tagged_phase"] = np.stack([record.tagged_phase for record in records])
-    if records[0].keep_events:
-        lengths = [sum(part[0].size for part in record.log) for record in records]
-        variables["event_replica"] = np.repeat(np.array([record.replica for record in records]), lengths)
-        for place, name in enumerate(("time", "copier", "copied", "from", "to")):
-            variables[f"event_{name}"] = np.concatenate([part[place] for record in records for part in record.log])
-    return variables
+def _joined(parts: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    if not parts:
+        return (np.zeros(0), *(np.zeros(0, np.int32) for _ in EVENT_COLUMNS[1:]))
+    return tuple(np.concatenate(columns) for columns in zip(*parts))

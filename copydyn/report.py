@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,42 +17,91 @@ WIDTH = 100
 
 _MARGIN = "  "
 _FIRST = 14
+_LAW = "\0"  # ends the name of the row below a quantity
 
 
 class Row(NamedTuple):
-    """A quantity, its value with error, and what is expected."""
+    """A quantity, its value with error, what finite N gives, and a remark on the latter."""
 
     name: str
     found: str
     expected: str = ""
+    remark: str = ""
 
 
 def table(
-    title: str, result: xr.Dataset, comparison: xr.Dataset, finding: Finding | None = None, description: str = ""
+    title: str,
+    results: Mapping[str, xr.Dataset],
+    comparisons: Mapping[str, xr.Dataset],
+    findings: Sequence[Finding] = (),
+    description: str = "",
 ) -> str:
-    """Write the report as plain text, at most `WIDTH` columns wide."""
+    """Write the report as plain text, at most `WIDTH` columns wide; results and comparisons by the theory's name."""
     lines = [*textwrap.wrap(title, WIDTH)]
     for paragraph in description.split("\n\n"):
         lines += textwrap.wrap(paragraph, WIDTH, initial_indent=_MARGIN, subsequent_indent=_MARGIN)
     lines.append("")
-    for name, text in _what_ran(result):
+    for name, text in _what_ran(results):
         lines += _entry(name, text)
-    lines += ["", *_grid([Row("", "found", "finite N gives"), *_rows(result, comparison)]), ""]
-    lines += _entry("verdict", f"{comparison.attrs['verdict']}: {comparison.attrs['sentence']}")
-    if finding is not None:
+    lines += ["", *_figures(results, comparisons), ""]
+    for name, comparison in comparisons.items():
+        whose = f"'{name}' " if len(comparisons) > 1 else ""
+        lines += _entry("verdict", f"{whose}{comparison.attrs['verdict']}: {comparison.attrs['sentence']}")
+    for finding in findings:
         lines += _entry("claim", f"{'holds' if finding.holds else 'DOES NOT HOLD'}: {finding.sentence}")
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _what_ran(result: xr.Dataset) -> Iterator[tuple[str, str]]:
+def _what_ran(results: Mapping[str, xr.Dataset]) -> Iterator[tuple[str, str]]:
+    result = max(results.values(), key=lambda result: "seed" in result.attrs)  # some theories draw no numbers
     attrs, times = result.attrs, result["time"].values
     hbar = "" if attrs["hbar"] == 1.0 else f", hbar = {attrs['hbar']:g}"
     yield "system", f"{attrs['system']}, {result.sizes['beable']} {result['beable'].attrs['long_name']}s{hbar}"
-    yield "theory", f"{attrs['theory']}{''.join(_settings(result))}"
+    for name, one in results.items():
+        own = f"'{name}' " if name != one.attrs["theory"] else ""
+        yield "theory", f"{own}{one.attrs['theory']}{''.join(_settings(one))}"
     replicas = attrs.get("replicas", 1)
     seed = f", seed {attrs['seed']}" if "seed" in attrs else ""
     span = f"time {times[0]:g} to {times[-1]:g} in {result['time'].attrs['units']}"
     yield "run", f"{replicas} replica{'s' if replicas != 1 else ''}{seed}, {times.size} save times, {span}"
+
+
+def _figures(results: Mapping[str, xr.Dataset], comparisons: Mapping[str, xr.Dataset]) -> list[str]:
+    """Write the numbers: a column for each of several theories, or one block below another where that is too wide."""
+    rows = {name: list(_rows(results[name], comparisons[name])) for name in results}
+    if len(rows) > 1:
+        grid = _columns(rows)
+        if max(map(len, grid)) <= WIDTH:
+            return grid
+    blocks: list[str] = []
+    for name, own in rows.items():
+        head = [] if len(rows) == 1 else [*([""] if blocks else []), *_entry("theory", f"'{name}'")]
+        blocks += [*head, *_grid([Row("", "found", "finite N gives"), *own])]
+    return blocks
+
+
+def _columns(rows: Mapping[str, list[Row]]) -> list[str]:
+    """Write what was found, below it what finite N gives, in a column for each theory."""
+    cells: dict[str, dict[str, str]] = {}
+    for theory, own in sorted(rows.items(), key=lambda item: -len(item[1])):  # who has most rows sets the order
+        for row in own:
+            cells.setdefault(row.name, {})[theory] = row.found
+            law = cells.setdefault(f"{row.name}{_LAW}", {})
+            if row.expected:
+                law[theory] = row.expected
+    first = max(len(_label(name)) for name in cells)
+    widths = {name: max(len(name), *(len(row.get(name, "")) for row in cells.values())) for name in rows}
+    head = f"{_MARGIN}{'':<{first}}" + "".join(f"  {name:<{width}}" for name, width in widths.items())
+    lines = [head.rstrip()]
+    for name, cell in cells.items():
+        if cell:
+            entries = "".join(f"  {cell.get(theory, ''):<{width}}" for theory, width in widths.items())
+            lines.append(f"{_MARGIN}{_label(name):<{first}}{entries}".rstrip())
+    return [lines[0], _MARGIN + "-" * (max(map(len, lines)) - len(_MARGIN)), *lines[1:]]
+
+
+def _label(name: str) -> str:
+    return "  finite N gives" if name.endswith(_LAW) else name
 
 
 def _settings(result: xr.Dataset) -> Iterator[str]:
@@ -66,6 +115,9 @@ def _settings(result: xr.Dataset) -> Iterator[str]:
     for setting in ("spectators", "floor", "phase_spread"):
         if attrs.get(f"theory_{setting}"):
             yield f", {setting.replace('_', ' ')} {attrs[f'theory_{setting}']:g}"
+    admixture = attrs.get("theory_admixture", "None")  # written as the pair of its share and its ket
+    if admixture != "None":
+        yield f", admixture {admixture.strip('(').split(',')[0]}"
 
 
 def _rows(result: xr.Dataset, comparison: xr.Dataset) -> Iterator[Row]:
@@ -76,11 +128,11 @@ def _rows(result: xr.Dataset, comparison: xr.Dataset) -> Iterator[Row]:
         yield Row("N x infidelity at the end", _value(last, "infidelity", copies), law)
     noise = np.asarray(last["predicted_deviation"].values) if "predicted_deviation" in last else np.array([np.nan])
     known = bool(np.all(np.isfinite(noise)))
-    largest = f"{noise.max():.3g}, one deviation of the noisiest label" if known else ""
-    total = f"{0.5 * math.sqrt(2.0 / math.pi) * noise.sum():.3g}, by noise alone" if known else ""
-    yield Row("max |n/N - |psi|^2| at the end", _value(last, "max_deviation"), largest)
+    largest = (f"{noise.max():.3g}", "one deviation of the noisiest label") if known else ("", "")
+    total = (f"{0.5 * math.sqrt(2.0 / math.pi) * noise.sum():.3g}", "by noise alone") if known else ("", "")
+    yield Row("max |n/N - |psi|^2| at the end", _value(last, "max_deviation"), *largest)
     yield Row("  its largest value on the way", _value(comparison, "worst_deviation"))
-    yield Row("total variation at the end", _value(last, "total_variation"), total)
+    yield Row("total variation at the end", _value(last, "total_variation"), *total)
     yield Row("  its largest value on the way", _value(comparison, "worst_total_variation"))
     if "energy_drift" in last:
         yield Row("energy gained", _value(last, "energy_drift"))
@@ -96,7 +148,8 @@ def _value(comparison: xr.Dataset, name: str, scale: float = 1.0) -> str:
 
 def _grid(rows: list[Row]) -> list[str]:
     first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
-    lines = [f"{_MARGIN}{row.name:<{first}}   {row.found:<{second}}   {row.expected}" for row in rows]
+    laws = [f"{row.expected}, {row.remark}" if row.remark else row.expected for row in rows]
+    lines = [f"{_MARGIN}{row.name:<{first}}   {row.found:<{second}}   {law}" for row, law in zip(rows, laws)]
     return [lines[0], _MARGIN + "-" * (max(len(line.rstrip()) for line in lines) - len(_MARGIN)), *lines[1:]]
 
 

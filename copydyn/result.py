@@ -6,6 +6,7 @@ which parameters, seed and versions made it, and what the spread over replicas m
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping
 from io import BytesIO
@@ -72,6 +73,8 @@ def new(experiment: Experiment, variables: Mapping[str, Any], attrs: Mapping[str
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
+    if system.parts:
+        provenance["parts"] = json.dumps(system.parts)  # what `copydyn.parts` sums over
     result = xr.Dataset(data, coordinates, attrs={**attrs, **provenance})
     check(result)
     return result

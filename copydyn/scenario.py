@@ -1,12 +1,15 @@
-"""A scenario: an experiment, a theory, how often to run it, and what it claims; read from a TOML file.
+"""A scenario: an experiment, one theory or several, how often to run them, and what it claims; read from a TOML file.
 
 title = "Detuned Rabi flopping"
 [system]       kind and parameters of `copydyn.systems.SYSTEMS`
 [preparation]  kind ("ket" by default) and parameters of `copydyn.preparations.PREPARATIONS`
+[basis]        kind ("position" by default) and parameters of `copydyn.bases.BASES`: which beables are copied
 [schedule]     times, or start (0), stop and points
 [theory]       kind ("CopyDynamics" by default) and parameters of `copydyn.theories.THEORIES`
 [run]          replicas, seed
 [claim]        kind and parameters of `copydyn.claims.CLAIMS`
+
+Several theories are written as [[theory]], with a `name` each; several claims, which must all hold, as [[claim]].
 """
 
 from __future__ import annotations
@@ -17,21 +20,26 @@ from typing import Any
 
 import numpy as np
 
-from copydyn.claims import CLAIMS, Claim
+from copydyn.bases import BASES, in_basis
+from copydyn.claims import ALL, CLAIMS, Claim
 from copydyn.experiment import Experiment, Schedule
-from copydyn.inputs import as_real, as_times, as_whole
-from copydyn.parsing import Reader
+from copydyn.inputs import as_real, as_times, as_whole, shown
+from copydyn.parsing import Reader, Table
 from copydyn.preparations import PREPARATIONS
 from copydyn.refusal import BadValue
 from copydyn.source import Override, Source, read
+from copydyn.store import slug
 from copydyn.streams import as_seed
 from copydyn.systems import SYSTEMS
 from copydyn.theories import THEORIES, CopyDynamics
 from copydyn.theory import Theory
 from copydyn.toml_text import emitted
 
-TABLES = ("system", "preparation", "schedule", "theory", "run", "claim")
+TABLES = ("system", "preparation", "basis", "schedule", "theory", "run", "claim")
 WORDS = ("title", "description")
+
+LONGEST_NAME = 40
+"""Characters of a theory's name: it heads a column, and is part of a file's name."""
 
 MOST_POINTS = 1_000_000
 """Save times beyond which a typing error is likelier than a wish."""
@@ -60,10 +68,11 @@ class Scenario:
         For the result's folder.
     title, description : str
     experiment : Experiment
-    theory : Theory
+    theories : dict of str to Theory
+        By name; at least one.
     run : Run
-    claim : Claim or None
-        What decides the exit code.
+    claims : tuple of Claim
+        What decides the exit code: all must hold.
     tables : dict
         The file's tables, overrides applied.
     """
@@ -72,9 +81,9 @@ class Scenario:
     title: str
     description: str
     experiment: Experiment
-    theory: Theory
+    theories: dict[str, Theory]
     run: Run
-    claim: Claim | None
+    claims: tuple[Claim, ...]
     tables: dict[str, Any]
 
     def as_run(self, seed: int) -> str:
@@ -91,7 +100,8 @@ def load(name_or_path: str, overrides: Sequence[str | Override] = ()) -> Scenari
     name_or_path : str
         A shipped scenario's name, or the path of a TOML file.
     overrides : sequence of str
-        "table.key=value"; the value is TOML or a bare string, parsed and never evaluated.
+        "table.key=value"; the value is TOML or a bare string, parsed and never evaluated. Of several theories
+        "theory.key" changes all, "theory.NAME.key" the one of that name, "theory.0.key" the first.
 
     Raises
     ------
@@ -109,17 +119,83 @@ def _scenario(source: Source) -> Scenario:
     system = reader.make("system", reader.choose("system", SYSTEMS))
     preparation = reader.make("preparation", reader.choose("preparation", PREPARATIONS, "ket"), system)
     times = reader.make("schedule", schedule)
-    theory = reader.make("theory", reader.choose("theory", THEORIES, "CopyDynamics"))
+    theories = _theories(reader)
     run = reader.make("run", Run)
-    claim = reader.make("claim", reader.choose("claim", CLAIMS)) if "claim" in source.tables else None
+    claims = _claims(reader)
     experiment = reader.attempt("preparation", Experiment, system, preparation, times)
-    if experiment is not None and isinstance(theory, CopyDynamics):
-        reader.attempt("theory", theory.resolved, system.size)
-    if experiment is not None and claim is not None:
-        reader.attempt("claim", claim.fit, experiment)
+    basis = reader.make("basis", reader.choose("basis", BASES, "position"), system)
+    experiment = reader.attempt("basis", in_basis, experiment, basis)
+    if experiment is not None:
+        for place, (_, theory) in theories.items():
+            if isinstance(theory, CopyDynamics):
+                reader.attempt(place, theory.resolved, system.size)
+    names = [name for name, _ in theories.values()]
+    for place, claim in claims.items():
+        if None not in names:
+            reader.attempt(place, claim.among, names)
+        if experiment is not None:
+            reader.attempt(place, claim.fit, experiment)
     reader.finish()
     title, description = (source.tables.get(word, "").strip() for word in WORDS)
-    return Scenario(source.name, title or source.name, description, experiment, theory, run, claim, source.tables)
+    return Scenario(
+        source.name,
+        title or source.name,
+        description,
+        experiment,
+        dict(theories.values()),
+        run,
+        tuple(claims.values()),
+        source.tables,
+    )
+
+
+def _theories(reader: Reader) -> dict[Table, tuple[str, Theory]]:
+    """Make the theories: each with its name, by its place. A fault leaves None, and no scenario comes of it."""
+    places = reader.each("theory")
+    made = {}
+    for place in places:
+        maker = reader.choose(place, THEORIES, "CopyDynamics")
+        made[place] = reader.make(place, maker, besides=["name"])
+    unnamed = [reader.kind_of(place) for place in places if reader.said(place, "name") is None]
+    numbers = dict.fromkeys(unnamed, 0)
+    names: list[Any] = []
+    for place in places:
+        name = reader.said(place, "name")
+        if name is None and (kind := reader.kind_of(place)):
+            numbers[kind] += 1
+            name = f"{kind} {numbers[kind]}" if unnamed.count(kind) > 1 else kind
+        names.append(reader.attempt(place, _as_name, name, list(filter(None, names))))
+    return {place: (name, made[place]) for place, name in zip(places, names)}
+
+
+def _as_name(name: Any, others: Sequence[str]) -> str:
+    """Refuse what cannot head a column, be part of a file's name, and be told from the ``others``."""
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name.strip()) == len(name) <= LONGEST_NAME:
+        raise BadValue(
+            f"name must be a string of 1 to {LONGEST_NAME} printable characters, but is {shown(name)}; "
+            "take a word or two."
+        )
+    if name == ALL or name.isdecimal() or not name[0].isalnum():
+        raise BadValue(
+            f"name must begin with a letter or digit and be neither a number nor '{ALL}', but is '{name}'; "
+            "take a word or two."
+        )
+    if slug(name) in map(slug, others):
+        raise BadValue(
+            f"name must tell a theory from the others by letters or digits, but '{name}' is taken; choose another."
+        )
+    return name
+
+
+def _claims(reader: Reader) -> dict[Table, Claim]:
+    """Make the claims, by their places, without those that have faults."""
+    claims: dict[Table, Claim] = {}
+    if "claim" in reader.source.tables:
+        for place in reader.each("claim"):
+            claim = reader.make(place, reader.choose(place, CLAIMS))
+            if claim is not None:
+                claims[place] = claim
+    return claims
 
 
 def schedule(

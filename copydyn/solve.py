@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
+from copydyn.conduct import Checkpoint
 from copydyn.experiment import Experiment
 from copydyn.theories.copying import CopyDynamics
 
@@ -26,6 +28,8 @@ def copysolve(
     admixture: tuple[float, Any] | None = None,
     e_ops: Any = None,
     progress: bool = False,
+    jobs: int = 1,
+    checkpoint: Path | str | None = None,
 ) -> xr.Dataset:
     """Evolve N copies whose frequencies n_a/N follow |psi_a|^2, i hbar d psi/dt = H psi, as N -> infinity.
 
@@ -49,6 +53,11 @@ def copysolve(
         Read off the ensemble's ket into ``expect (replica, time, e_op)``.
     progress : bool
         Show a bar.
+    jobs : int
+        Threads; the bytes do not depend on it.
+    checkpoint : path, optional
+        File that keeps the state of a long run every minute; where it exists the run goes on from there. Remove it once
+        the result is safe.
 
     Returns
     -------
@@ -69,4 +78,5 @@ def copysolve(
         admixture=admixture,
     )
     experiment = Experiment.of(H, psi0, tlist, hbar=hbar, e_ops=e_ops)
-    return theory.evolve(experiment, seed, replicas, progress=progress)
+    keep = None if checkpoint is None else Checkpoint(Path(checkpoint))
+    return theory.evolve(experiment, seed, replicas, progress=progress, jobs=jobs, keep=keep)

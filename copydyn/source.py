@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from copydyn.refusal import BadValue, Refusal
 from copydyn.toml_text import Key, key_lines, line_of, parsed_value
@@ -64,21 +64,74 @@ class Source:
         return self.origin
 
     def override(self, override: Override) -> None:
-        """Put the value of ``override`` in the place of the file's."""
-        *path, last = keys = tuple(override.key.split("."))
-        table = self.tables
+        """Put the value of ``override`` in the place of the file's.
+
+        Where ``[[theory]]`` stands several times, "theory.copies" is a key of every one, "theory.floor of 50.copies"
+        of the one with that ``name``, and "theory.0.copies" of the first.
+        """
+        table, *path = override.key.split(".")
+        entries = self.tables.get(table)
+        if not path or not _is_array(entries):
+            self._put(self.tables, (), (table, *path), override)
+            return
+        try:
+            chosen, rest = _chosen(table, entries, path, override.place)
+        except Refusal as refusal:
+            self._note(str(refusal))
+            return
+        for number in chosen:
+            self._put(entries[number], (table, number), rest, override)
+
+    def _put(self, outer: dict[str, Any], above: Key, keys: Sequence[str], override: Override) -> None:
+        """Put the value at ``keys`` of the table ``outer``, which itself stands at ``above``."""
+        *path, last = keys
+        table: Any = outer
         for part in path:
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
-                self.faults.append(
-                    f"{override.place}: '{part}' must be a table to have a key '{last}', but is a value."
-                )
+                self._note(f"{override.place}: '{part}' must be a table to have a key '{last}', but is a value.")
                 return
         table[last] = override.value
-        self.places = {key: place for key, place in self.places.items() if key[: len(keys)] != keys}
-        for length in range(1, len(keys)):
-            self.places.setdefault(keys[:length], override.place)
-        self.places[keys] = override.place
+        whole: Key = (*above, *keys)
+        self.places = {key: place for key, place in self.places.items() if key[: len(whole)] != whole}
+        for length in range(1, len(whole)):
+            self.places.setdefault(whole[:length], override.place)
+        self.places[whole] = override.place
+
+    def _note(self, fault: str) -> None:
+        if fault not in self.faults:  # an override of all tables of an array fails in each for one reason
+            self.faults.append(fault)
+
+
+def _is_array(value: Any) -> TypeGuard[list[dict[str, Any]]]:
+    """Say whether ``value`` is an array of tables."""
+    return isinstance(value, list) and bool(value) and all(isinstance(entry, dict) for entry in value)
+
+
+def _chosen(
+    table: str, entries: list[dict[str, Any]], path: list[str], place: str
+) -> tuple[Sequence[int], Sequence[str]]:
+    """Give the numbers of the ``entries`` that ``path`` means, and what is left of it: a name may hold dots."""
+    everyone = range(len(entries))
+    if path[0].isdecimal():
+        number = int(path[0]) if len(path[0]) < 9 else len(entries)
+        if number >= len(entries) or len(path) < 2:
+            raise BadValue(
+                f"{place}: one [[{table}]] of {len(entries)} must be changed as {table}.0.KEY=value to "
+                f"{table}.{len(entries) - 1}.KEY=value, but the key is '{'.'.join((table, *path))}'."
+            )
+        return [number], path[1:]
+    for length in range(len(path) - 1, 0, -1):
+        name = ".".join(path[:length])
+        named = [number for number in everyone if entries[number].get("name") == name]
+        if named and any(isinstance(entry.get(path[0]), dict) for entry in entries):
+            raise BadValue(
+                f"{place}: '{name}' must mean one thing, but is the name of a [[{table}]] and a key of one; "
+                f"write {table}.{named[0]}.KEY=value for the former."
+            )
+        if named:
+            return named, path[length:]
+    return everyone, path
 
 
 def parse_override(text: str) -> Override:

@@ -67,6 +67,11 @@ def keep(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
             shutil.rmtree(workshop, ignore_errors=True)
 
 
+def slug(name: str) -> str:
+    """Give ``name`` as a part of a file's name: letters and digits, in lower case, and a hyphen between them."""
+    return "-".join(re.findall(r"[^\W_]+(?:\.[^\W_]+)*", name.lower()))
+
+
 def _workshop(parent: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=parent))
     mask = os.umask(0)

@@ -15,6 +15,10 @@ from scipy import sparse
 
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_whole
+from copydyn.kernels.compiled import STAMP
+from copydyn.version import __version__
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def as_seed(seed: int | None) -> int:
@@ -22,17 +26,27 @@ def as_seed(seed: int | None) -> int:
     return secrets.randbits(63) if seed is None else as_whole(seed, "seed", most=2**63 - 1)
 
 
-def stream(experiment: Experiment, theory: Any, seed: int, replica: int) -> np.ndarray:
-    """Seed one generator, uint64 (4,), for `copydyn.kernels.variates`.
+def streams(experiment: Experiment, theory: Any, seed: int, replicas: int, first: int = 0) -> np.ndarray:
+    """Seed one generator a replica, uint64 (replica, 4), for `copydyn.kernels.variates`.
+
+    numpy's SeedSequence hashes seed, experiment and theory to four words; replica r takes the r-th output of the four
+    SplitMix64 generators (Steele, Lea and Flood, OOPSLA 2014) that start there. Each is a bijection of r, so that no
+    two replicas share a word.
 
     Parameters
     ----------
     theory
         Anything whose ``repr`` says what is simulated, such as the frozen dataclass of a theory.
+    first : int
+        Number of the first replica.
     """
     words = np.frombuffer(fingerprint(experiment, theory), dtype=np.uint32)
-    sequence = np.random.SeedSequence([seed, *words.tolist()], spawn_key=(replica,))
-    return sequence.generate_state(4, np.uint64)
+    key = np.random.SeedSequence([seed, *words.tolist()]).generate_state(4, np.uint64)
+    numbers = np.arange(first + 1, first + 1 + replicas, dtype=np.uint64)
+    mixed = key + numbers[:, None] * _GOLDEN
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
 def fingerprint(experiment: Experiment, theory: Any) -> bytes:
@@ -48,4 +62,11 @@ def fingerprint(experiment: Experiment, theory: Any) -> bytes:
     digest.update((experiment.ket + 0.0).tobytes())
     digest.update(experiment.tlist.tobytes())
     digest.update(repr(theory).encode())
+    return digest.digest()
+
+
+def run_fingerprint(experiment: Experiment, theory: Any, seed: int, replicas: int) -> bytes:
+    """SHA-256 over everything that decides the bytes of a run, the code of the kernels included."""
+    digest = hashlib.sha256(fingerprint(experiment, theory))
+    digest.update(repr((seed, replicas, STAMP, __version__, np.__version__)).encode())
     return digest.digest()

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import xarray as xr
 
+from copydyn.conduct import Checkpoint
 from copydyn.experiment import Experiment
 
 
@@ -22,7 +23,14 @@ class Theory(Protocol):
         ...
 
     def evolve(
-        self, experiment: Experiment, seed: int | None = None, replicas: int = 1, *, progress: bool = False
+        self,
+        experiment: Experiment,
+        seed: int | None = None,
+        replicas: int = 1,
+        *,
+        progress: bool = False,
+        jobs: int = 1,
+        keep: Checkpoint | None = None,
     ) -> xr.Dataset:
-        """Evolve ``experiment``; one ``seed`` gives the same bytes every time."""
+        """Evolve ``experiment``; one ``seed`` gives the same bytes every time, whatever ``jobs`` and ``keep`` are."""
         ...

@@ -72,14 +72,27 @@ def parsed_value(text: str) -> Any:
 
 
 def emitted(tables: Mapping[str, Any]) -> str:
-    """Write ``tables`` as TOML that tomllib reads back to equal tables; one table deep, what lies deeper is inline."""
-    plain = [f"{_key(name)} = {value_text(value)}" for name, value in tables.items() if not isinstance(value, Mapping)]
+    """Write ``tables`` as TOML that tomllib reads back to equal tables.
+
+    Tables, and lists of nothing but tables, get headers of their own; what lies deeper is inline.
+    """
+    plain = [f"{_key(name)} = {value_text(value)}" for name, value in tables.items() if not _has_header(value)]
     blocks = ["\n".join(plain)] if plain else []
-    for name, table in tables.items():
-        if isinstance(table, Mapping):
-            rows = [f"{_key(key)} = {value_text(value)}" for key, value in table.items()]
-            blocks.append("\n".join([f"[{_key(name)}]", *rows]))
+    for name, value in tables.items():
+        if isinstance(value, Mapping):
+            blocks.append(_block(f"[{_key(name)}]", value))
+        elif _has_header(value):
+            blocks += [_block(f"[[{_key(name)}]]", table) for table in value]
     return "\n\n".join(blocks) + "\n"
+
+
+def _has_header(value: Any) -> bool:
+    several = isinstance(value, (list, tuple)) and bool(value) and all(isinstance(entry, Mapping) for entry in value)
+    return several or isinstance(value, Mapping)
+
+
+def _block(header: str, table: Mapping[str, Any]) -> str:
+    return "\n".join([header, *(f"{_key(key)} = {value_text(value)}" for key, value in table.items())])
 
 
 def value_text(value: Any) -> str:

@@ -1,12 +1,28 @@
 """Claims: each holds where it should, fails where it should, and says by which number and which rule."""
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
 from exact import detuned
 
-from copydyn.claims import FALSE_ALARM, Agrees, Deviates, Extinct, Still, Within, two_sided_binomial
+from copydyn.claims import (
+    FALSE_ALARM,
+    Agrees,
+    Closer,
+    Coherent,
+    Conserved,
+    Deviates,
+    Extinct,
+    Still,
+    Within,
+    two_sided_binomial,
+)
 from copydyn.comparison import compare
+from copydyn.experiment import Experiment, Schedule
+from copydyn.preparations import random
+from copydyn.systems import coupled_qubits
 from copydyn.theories import CopyDynamics, Schrodinger
 
 
@@ -137,11 +153,137 @@ def test_stillness_allows_no_event():
     assert finding.sentence == "3 copy events happened; the claim allows none"
 
 
+def test_a_part_is_conserved_while_the_other_moves():
+    """The counts of B stand still where A alone turns, and not where B does; stillness of all is not enough."""
+    for drives, events, holds in (((0.5, 0.0), True, True), ((0.5, 0.4), True, False), ((0.0, 0.0), False, False)):
+        system = coupled_qubits((0.6, 0.0), drives, (0.0, 0.0, 0.0))
+        experiment = Experiment(system, random(system, seed=1), Schedule([0.0, 1.0, 2.0]))
+        result = CopyDynamics(1000).evolve(experiment, seed=1, replicas=2)
+        finding = Conserved("B").judge(result, None)
+        assert finding.holds is holds
+        assert (" 0 copy events" in finding.sentence) is not events
+        assert (" at most 0 copies" in finding.sentence) is (holds or not events)
+
+
 def test_claims_about_copies_refuse_a_theory_without_them(refuses):
     experiment = detuned().experiment
     reference = Schrodinger().evolve(experiment)
     refuses(lambda: Extinct("0", at_least=1).judge(reference, None), ValueError, "does not give")
     refuses(lambda: Still().judge(reference, None), ValueError, "does not have")
+    refuses(lambda: Conserved("A").judge(reference, None), ValueError, "does not give")
+
+
+# ---- among several theories
+
+SCORES = {"one": comparison(0.5), "two": comparison(9.0)}
+
+
+@pytest.mark.parametrize(
+    ("claim", "holds", "sentence"),
+    [
+        (Agrees(theory="one"), True, "'one': the infidelity, averaged over time, is 0.5 "),
+        (Agrees(theory="two"), False, "'two': the infidelity, averaged over time, is 9.0 "),
+        (Agrees(theory="all"), False, "'one': .* allows 4; 'two': .* allows 4$"),
+        (Agrees(10.0, theory="all"), True, "'one': .* allows 10; 'two': .* allows 10$"),
+    ],
+)
+def test_a_claim_is_about_the_theory_that_it_names_or_about_all(claim, holds, sentence):
+    finding = claim.settle({"one": None, "two": None}, SCORES)
+    assert finding.holds is holds
+    assert re.match(sentence, finding.sentence)
+
+
+@pytest.mark.parametrize("name", ["", "all", "one"])
+def test_one_theory_alone_need_not_be_named(name):
+    claim = Agrees(theory=name)
+    claim.among(["one"])
+    assert claim.settle({"one": None}, {"one": comparison(0.5)}) == claim.judge(None, comparison(0.5))
+
+
+def test_a_theory_that_is_not_there_is_refused(refuses):
+    for claim in (Agrees(theory="one"), Agrees(theory="all"), Closer("one", "two", "infidelity")):
+        claim.among(["one", "two"])
+    refuses(lambda: Agrees().among(["one", "two"]), ValueError, "theory must be one of one, two, all, but is missing")
+    refuses(lambda: Agrees(theory="x").among(["one", "two"]), ValueError, "one of one, two, all, but is 'x'")
+    refuses(lambda: Agrees(theory="x").among(["one"]), ValueError, "theory must be one of one, all, but is 'x'")
+    rivals = [Closer("x", "two", "infidelity"), Closer("one", "x", "infidelity"), Closer("one", "one", "infidelity")]
+    for claim, sentence in zip(rivals, ["theory must be one of one, two,", "than must be one of two,", "one of two,"]):
+        refuses(lambda claim=claim: claim.among(["one", "two"]), ValueError, sentence)
+    refuses(lambda: Closer("one", "two", "score"), ValueError, "by must be one of max_deviation, .* but is 'score'")
+    refuses(lambda: Closer("one", "two", "infidelity", -1.0), ValueError, "by_factor must be > 0, but is -1")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "factor", "holds"),
+    [(0.1, 0.31, 1.0, True), (0.1, 0.19, 1.0, False), (0.31, 0.1, 1.0, False), (0.1, 0.31, 3.0, False),
+     (0.1, 0.6, 3.0, True), (0.1, 0.5, 3.0, False), (0.1, 0.5, 4.0, False)],
+)  # fmt: skip
+def test_closer_means_beyond_two_combined_errors(ours, theirs, factor, holds):
+    """The errors are 0.04 and 0.03, 0.05 together; threefold the first, 0.12, 0.124 together; fourfold 0.163."""
+    found = {
+        name: comparison(max_deviation=[0.0, value, 0.0], worst_deviation=value, worst_deviation_error=error)
+        for name, value, error in (("ours", ours, 0.04), ("theirs", theirs, 0.03))
+    }
+    finding = Closer("ours", "theirs", "max_deviation", factor).settle({}, found)
+    assert finding.holds is holds
+    assert (
+        f"max deviation reaches {ours:.3f} ± 0.040 in 'ours' and {theirs:.3f} ± 0.030 in 'theirs'" in finding.sentence
+    )
+
+
+def test_closer_by_infidelity_takes_its_largest_means():
+    found = {
+        name: comparison(infidelity=[0.0, value, 0.1], infidelity_error=[0.0, np.nan, 0.0])
+        for name, value in (("ours", 0.2), ("theirs", 0.6))
+    }
+    assert Closer("ours", "theirs", "infidelity").settle({}, found).holds
+    assert not Closer("theirs", "ours", "infidelity").settle({}, found).holds
+
+
+def phased(coherence):
+    """A result by the coherence (replica, time) of its label 'up'; that of 'down' is one."""
+    both = np.stack([coherence, np.ones_like(coherence)], axis=-1)
+    coordinates = {"time": np.arange(both.shape[1], dtype=float), "beable": ["up", "down"]}
+    return xr.Dataset({"coherence": (("replica", "time", "beable"), both)}, coordinates)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "holds"),
+    [
+        ({"at_least": 0.69}, True),
+        ({"at_least": 0.71}, False),
+        ({"at_most": 0.91}, True),
+        ({"at_most": 0.89}, False),
+        ({"at_least": 0.5, "at_most": 0.7}, False),
+    ],
+)
+def test_coherence_is_averaged_over_the_late_times_with_two_errors(bounds, holds):
+    """Late means 0.75 and 0.85 of two replicas: 0.80 with an error of 0.05, whatever happened before."""
+    result = phased(np.array([[0.0, 0.1, 0.7, 0.8], [1.0, 0.2, 0.9, 0.8]]))
+    finding = Coherent("up", **bounds).judge(result, None)
+    assert finding.holds is holds
+    assert "the late coherence of label 'up' is 0.800 ± 0.050; the claim asks for" in finding.sentence
+    assert Coherent("down", at_least=1.0).judge(result, None).holds
+
+
+def test_empty_labels_have_no_coherence():
+    nan = np.nan
+    finding = Coherent("up", at_least=0.9).judge(phased(np.array([[1, 1, nan, nan], [1, 1, 0.95, nan]])), None)
+    assert finding.holds
+    assert "0.95" in finding.sentence
+    nothing = Coherent("up", at_most=0.9).judge(phased(np.full((2, 4), nan)), None)
+    assert not nothing.holds
+    assert "empty in every replica" in nothing.sentence
+
+
+def test_a_claim_of_coherence_is_about_labels_and_phases_that_exist(refuses):
+    refuses(lambda: Coherent("0"), ValueError, "at_least or at_most must be given")
+    refuses(lambda: Coherent("0", at_least=1.2), ValueError, r"at_least must be a coherence .* but is 1\.2")
+    refuses(lambda: Coherent("0", at_most=np.nan), ValueError, "at_most must be finite")
+    experiment = detuned().experiment
+    refuses(lambda: Coherent("up", at_least=1).fit(experiment), ValueError, "label must be one of 0, 1, but is 'up'")
+    aligned = CopyDynamics(10).evolve(experiment, seed=1)
+    refuses(lambda: Coherent("0", at_least=1).judge(aligned, None), ValueError, "give the theory a phase_spread")
 
 
 def test_claims_read_a_real_comparison():

@@ -21,7 +21,7 @@ from copydyn.source import shipped
 from copydyn.theories import CopyDynamics
 from copydyn.wording import plus_minus
 
-REPLICAS = {"rabi-node": 10, "printed-rule": 5, "packet": 3}
+REPLICAS = {"rabi-node": 10, "printed-rule": 5, "packet": 3, "double-slit": 4}
 FEW = 8
 
 QUANTUM = """
@@ -69,22 +69,24 @@ def test_a_shipped_scenario_keeps_its_claim(here, capsys, name):
     assert max(map(len, printed.out.splitlines())) <= report.WIDTH
     assert printed.out.endswith(f"kept in       results/{name}-001\n")
     folder = Path("results", f"{name}-001")
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "comparison.nc",
-        "figure.png",
-        "reference.nc",
-        "result.nc",
-        "scenario.toml",
-        "table.txt",
-        "versions.json",
-    ]
+    names = list(load(name).theories)
+    parts = [f"-{theory}" for theory in names] if len(names) > 1 else [""]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [
+            *(f"comparison{part}.nc" for part in parts),
+            *("figure.png", "reference.nc", "scenario.toml", "table.txt", "versions.json"),
+            *(f"result{part}.nc" for part in parts),
+        ]
+    )
     assert (folder / "table.txt").read_text() == printed.out[: printed.out.index("  kept in")]
     assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
-    kept = result.read(folder / "result.nc")
-    assert kept.attrs["seed"] == 1
-    assert kept.sizes["replica"] == replicas
+    for part in parts:
+        kept = result.read(folder / f"result{part}.nc")
+        assert kept.attrs["seed"] == 1
+        assert kept.sizes["replica"] == replicas
+        compared = xr.load_dataset(folder / f"comparison{part}.nc", engine="h5netcdf", decode_times=False)
+        assert "total_variation" in compared
     assert result.read(folder / "reference.nc").attrs["theory"] == "Schrodinger"
-    assert "total_variation" in xr.load_dataset(folder / "comparison.nc", engine="h5netcdf", decode_times=False)
     assert {"copydyn", "numpy", "numba", "python"} <= set(json.loads((folder / "versions.json").read_text()))
 
 
@@ -150,6 +152,107 @@ def test_each_way_to_run_copies_gets_a_verdict(here, capsys, changes):
     assert main(["scenario", "rabi", "theory.copies=2000", "schedule.stop=2", *changes, "--replicas", "3"]) in (0, 1)
     printed = capsys.readouterr().out
     assert re.search("^  verdict       (agrees|deviates|unjudged): ", printed, re.MULTILINE)
+
+
+# ---- several theories
+
+RIVALS = """
+title = "rivals"
+[system]
+kind = "two-level"
+detuning = 0.6
+[preparation]
+amplitudes = [0.8, "0.6j"]
+[schedule]
+stop = 3
+points = 7
+[[theory]]
+name = "Few copies"
+copies = 100
+[[theory]]
+copies = 1e4
+[[theory]]
+kind = "Schrodinger"
+[run]
+replicas = 10
+seed = 2
+[[claim]]
+kind = "closer"
+theory = "CopyDynamics"
+than = "Few copies"
+by = "max_deviation"
+by_factor = 2
+[[claim]]
+kind = "within"
+theory = "all"
+distance = "infidelity"
+at_most = 0.5
+"""
+
+
+def test_several_theories_share_a_table_a_figure_and_a_folder(here, capsys):
+    Path("mine.toml").write_text(RIVALS)
+    assert main(["scenario", "mine.toml"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^ {20,}Few copies +CopyDynamics +Schrodinger$", printed, re.MULTILINE)
+    assert re.search(r"^  N x infidelity at the end +\d\S+ ± \S+ +\d\S+ ± \S+$", printed, re.MULTILINE)
+    assert re.search(r"^  theory        'Few copies' CopyDynamics, 100 copies, ", printed, re.MULTILINE)
+    assert re.search(r"^  theory        Schrodinger$", printed, re.MULTILINE)
+    assert re.search(r"^  run           10 replicas, seed 2, 7 save times", printed, re.MULTILINE)
+    assert len(re.findall("^  verdict       '(?:Few copies|CopyDynamics|Schrodinger)' ", printed, re.MULTILINE)) == 3
+    assert len(re.findall("^  claim         holds: ", printed, re.MULTILINE)) == 2
+    assert max(map(len, printed.splitlines())) <= report.WIDTH
+    assert sorted(path.name for path in Path("results/mine-001").iterdir()) == [
+        "comparison-copydynamics.nc",
+        "comparison-few-copies.nc",
+        "comparison-schrodinger.nc",
+        "figure.png",
+        "reference.nc",
+        "result-copydynamics.nc",
+        "result-few-copies.nc",
+        "result-schrodinger.nc",
+        "scenario.toml",
+        "table.txt",
+        "versions.json",
+    ]
+
+
+def test_a_theory_gives_the_same_bytes_beside_others_as_alone_and_again(here):
+    Path("mine.toml").write_text(RIVALS)
+    main(["scenario", "mine.toml", "theory.Few copies.copies=300", "--quiet", "--no-plot"])
+    main(["scenario", "results/mine-001/scenario.toml", "--quiet", "--no-plot"])
+    alone = re.sub(r"\[\[claim\]\].*", "", RIVALS, flags=re.DOTALL).replace("[[theory]]\nname", "[theory]\nname")
+    Path("alone.toml").write_text(re.sub(r"\[\[theory\]\]\n(copies|kind) = .*\n", "", alone))
+    main(["scenario", "alone.toml", "theory.copies=300", "--quiet", "--no-plot"])
+    first = result.read("results/mine-001/result-few-copies.nc")
+    xr.testing.assert_identical(first, result.read("results/scenario-001/result-few-copies.nc"))
+    xr.testing.assert_identical(first, result.read("results/alone-001/result.nc"))
+
+
+def test_many_theories_have_a_block_each(here, capsys):
+    tables = [f"[[theory]]\nname = 'number {number} {'x' * 20}'\ncopies = {number}00\n" for number in range(1, 5)]
+    text = RIVALS[: RIVALS.index("[[theory]]")] + "".join(tables) + "[run]\nreplicas = 2\nseed = 1\n"
+    Path("mine.toml").write_text(text)
+    assert main(["scenario", "mine.toml", "--no-plot"]) == 0
+    printed = capsys.readouterr().out
+    assert len(re.findall("^  +found +finite N gives$", printed, re.MULTILINE)) == 4
+    assert max(map(len, printed.splitlines())) <= report.WIDTH
+
+
+@pytest.mark.parametrize("change", ["claim.0.by_factor=1e3", "claim.1.at_most=1e-9"])
+def test_every_claim_must_hold(here, capsys, change):
+    Path("mine.toml").write_text(RIVALS)
+    assert main(["scenario", "mine.toml", change, "--no-plot"]) == 1
+    assert capsys.readouterr().out.count("DOES NOT HOLD") == 1
+
+
+def test_python_finds_results_by_name(here):
+    Path("mine.toml").write_text(RIVALS)
+    outcome = pipeline.run(load("mine.toml"), here, picture=False, say=lambda text: None)
+    assert list(outcome.results) == list(outcome.comparisons) == ["Few copies", "CopyDynamics", "Schrodinger"]
+    assert outcome.results["Few copies"].attrs["copies"] == 100
+    assert outcome.holds
+    assert len(outcome.findings) == 2
 
 
 # ---- one seed, the same bytes
@@ -331,7 +434,7 @@ def test_a_reader_who_leaves_early_changes_nothing(here):
 
 def test_the_law_of_multinomial_counts_starts_from_the_mean():
     scenario = load("rabi", ["theory.preparation=multinomial", "schedule.points=3"])
-    law = pipeline.law_of(scenario.experiment, scenario.theory, seed=1)
+    law = pipeline.law_of(scenario.experiment, scenario.theories["CopyDynamics"], seed=1)
     expected = finite_copies(scenario.experiment, scenario.experiment.ket, multinomial=True)
     np.testing.assert_allclose(law["infidelity_law"], expected["infidelity_law"], rtol=1e-4)
 
@@ -341,7 +444,7 @@ def test_there_is_no_law_without_aligned_copies_or_with_too_many_labels(change):
     changes = ["theory.phase_spread=0.1"] if "spread" in change else []
     changes += ["system.levels=513"] if "levels" in change else []
     scenario = load("gue", changes)
-    theory = type("Other", (), {})() if "kind" in change else scenario.theory
+    theory = type("Other", (), {})() if "kind" in change else scenario.theories["CopyDynamics"]
     assert pipeline.law_of(scenario.experiment, theory, seed=1) is None
 
 

@@ -165,6 +165,11 @@ JUDGED = {
     "by the mean over times": (law([0.0, 1.0, 2.0]), 0.0, "agrees"),
     "within the error": (law([0.9, 0.9, 0.9], spread=0.2), 2.0, "agrees"),
     "offset": (law([0.5, 0.5, 0.5], offset=0.005, spread=0.2), 0.0, "agrees"),
+    "offset with its noise": (
+        law([1.0, 1.0, 1.0], offset=0.00125, spread=0.15, offset_spread=("time", np.full(3, 0.02))),
+        -2.0,  # -0.00125 / (hypot(0.15/100, 0.02/sqrt(100)) / sqrt(16))
+        "agrees",
+    ),
     "twice the law": (law([2.0, 2.0, 2.0], spread=0.2), -20.0, "deviates"),
     "half the law": (law([0.5, 0.5, 0.5], spread=0.2), 10.0, "deviates"),
     "too few replicas to tell": (law([2.0, 2.0, 2.0], spread=2.0), -2.0, "agrees"),

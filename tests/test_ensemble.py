@@ -29,6 +29,10 @@ def random_state(seed):
     return np.random.SeedSequence(seed).generate_state(4, np.uint64)
 
 
+def random_states(seed, replicas):
+    return np.random.SeedSequence(seed).generate_state(4 * replicas, np.uint64).reshape(replicas, 4)
+
+
 def random_ket(size, seed):
     words = np.random.default_rng(seed)
     ket = words.normal(size=size) + 1j * words.normal(size=size)
@@ -85,8 +89,7 @@ def test_drawn_counts_are_multinomial():
     The control: independent counts, the nearest wrong law, would miss an off-diagonal element by ten errors.
     """
     weights, number, runs = np.array([0.5, 0.3, 0.15, 0.05]), 1000, 4000
-    state = random_state(21)
-    drawn = np.array([draw_counts(np.sqrt(weights), number, state) for _ in range(runs)])
+    drawn = draw_counts(np.sqrt(weights), number, random_states(21, runs))
     assert np.all(drawn.sum(axis=1) == number)
     covariance = number * (np.diag(weights) - np.outer(weights, weights))
     most = stats.norm.isf(FALSE_ALARM / 2)
@@ -102,8 +105,7 @@ def test_drawn_counts_are_multinomial():
 def test_few_drawn_counts_follow_the_exact_law():
     """Two copies over three labels: all six outcomes, chi squared at `FALSE_ALARM`."""
     weights = np.array([0.2, 0.5, 0.3])
-    state = random_state(22)
-    drawn = [tuple(draw_counts(np.sqrt(weights), 2, state).tolist()) for _ in range(20_000)]
+    drawn = [tuple(row) for row in draw_counts(np.sqrt(weights), 2, random_states(22, 20_000)).tolist()]
     outcomes = [(2, 0, 0), (0, 2, 0), (0, 0, 2), (1, 1, 0), (1, 0, 1), (0, 1, 1)]
     expected = [stats.multinomial.pmf(outcome, 2, weights) * len(drawn) for outcome in outcomes]
     assert_counts([drawn.count(outcome) for outcome in outcomes], expected)
@@ -112,14 +114,13 @@ def test_few_drawn_counts_follow_the_exact_law():
 @pytest.mark.parametrize("row", [[0, 1, 0, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 1], [0, 1, 3, 7, 0]])
 def test_a_draw_never_fills_an_empty_label(row):
     ket = np.array(row) / np.linalg.norm(row)
-    for seed in range(200):
-        counts = draw_counts(ket, 10**6, random_state(seed))
-        assert np.all(counts[ket == 0] == 0)
-        assert counts.sum() == 10**6
+    counts = draw_counts(ket, 10**6, random_states(7, 200))
+    assert np.all(counts[:, ket == 0] == 0)
+    assert np.all(counts.sum(axis=1) == 10**6)
 
 
 def test_large_draws_keep_their_sum():
-    counts = draw_counts(random_ket(6, 0), 2**62, random_state(1))
+    (counts,) = draw_counts(random_ket(6, 0), 2**62, random_states(1, 1))
     assert int(counts.sum()) == 2**62
     assert np.all(counts >= 0)
 

@@ -132,6 +132,17 @@ BAD_SYSTEMS = [
     ({"labels": ("up", "up")}, ValueError, "labels must differ from each other"),
     ({"labels": (1, "1")}, ValueError, "labels must differ from each other"),
     ({"labels": 5}, TypeError, "labels must be a sequence of names, but is 5"),
+    ({"parts": 5}, TypeError, r"parts must be a sequence of \(name, size\), but is 5"),
+    ({"parts": "AB"}, TypeError, r"parts must be a sequence of \(name, size\), but is 'AB'"),
+    ({"parts": ("AB",)}, TypeError, r"each of the parts must be a pair \(name, size\), but one is 'AB'"),
+    ({"parts": (("A",),)}, TypeError, "each of the parts must be a pair"),
+    ({"parts": ((2, "A"),)}, TypeError, r"each of the parts must be a pair \(name, size\), but one is \(2, 'A'\)"),
+    ({"parts": (("A", "two"),)}, TypeError, "the size of part 'A' must be a whole number"),
+    ({"parts": (("A", 0),)}, ValueError, "the size of part 'A' must be >= 1"),
+    ({"parts": (("A", ()),)}, ValueError, "labels of part 'A' must differ and be at least one"),
+    ({"parts": (("A", ("u", "u")),)}, ValueError, "labels of part 'A' must differ"),
+    ({"parts": (("A", 1), ("A", 2))}, ValueError, "parts must differ in their names"),
+    ({"parts": (("A", 2), ("B", 2))}, ValueError, "parts must have 2 joint labels .* sizes 2 x 2 make 4"),
 ]
 
 BAD_THEORIES = [
@@ -331,6 +342,11 @@ def test_large_entries_do_not_overflow():
 def test_labels_and_their_defaults():
     assert System(np.eye(3)).labels == ("0", "1", "2")
     assert System(H, labels=("up", "down")).labels == ("up", "down")
+    assert System(np.eye(4), parts=(("A", 2), ("B", 2))).labels == ("(0,0)", "(0,1)", "(1,0)", "(1,1)")
+    assert System(H, parts=(("A", ("u", "d")),)).labels == ("(u)", "(d)")
+    assert System(H, labels=("up", "down"), parts=[["A", 2]]).labels == ("up", "down")
+    assert System(H, parts=[["A", 2]]).parts == (("A", ("0", "1")),)
+    assert System(H).parts == ()
     assert System(H).duration == np.inf
     assert System([(1.0, H), (0.5, H)]).duration == 1.5
 

@@ -9,7 +9,7 @@ from exact import detuned, flux, triangle
 
 import copydyn
 from copydyn.laws import finite_copies
-from copydyn.plots import MOST_LINES, plot
+from copydyn.plots import MOST_LINES, plot, plot_theories
 from copydyn.systems import ring
 from copydyn.theories import CopyDynamics, Schrodinger
 
@@ -108,6 +108,68 @@ def _overlap(one, other, slack=0.5):
     wide = min(one.x1, other.x1) - max(one.x0, other.x0)
     high = min(one.y1, other.y1) - max(one.y0, other.y0)
     return wide > slack and high > slack
+
+
+def rivals(case, **floors):
+    """Results and comparisons of ensembles with these floors, and the reference."""
+    several = {name: evolved(case, copies=500, floor=floor) for name, floor in floors.items()}
+    reference = next(iter(several.values()))[1]
+    return {name: one[0] for name, one in several.items()}, reference, {name: one[2] for name, one in several.items()}
+
+
+def test_several_theories_share_two_panels():
+    results, reference, comparisons = rivals(triangle(), bare=0, low=5, high=100)
+    figure = plot_theories(results, reference, comparisons, title="three floors")
+    left, right = figure.axes
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["bare", "low", "high", "Schrödinger"]
+    missed = np.abs(results["high"]["probability"] - reference["probability"]).max("time")
+    worst = int(np.argmax(missed.values))
+    assert left.get_ylabel() == f"frequency of level {worst}"
+    for number, name in enumerate(results):
+        np.testing.assert_array_equal(left.lines[number].get_ydata(), results[name]["probability"][:, worst])
+        np.testing.assert_array_equal(right.lines[number].get_ydata(), comparisons[name]["max_deviation"])
+        assert left.lines[number].get_color() == right.lines[number].get_color()
+    np.testing.assert_array_equal(left.lines[3].get_ydata(), reference["probability"][:, worst])
+    widths = [line.get_linewidth() for line in left.lines]
+    assert widths == sorted(widths, reverse=True), "lines that coincide must not hide each other"
+
+
+def test_several_theories_of_many_labels_are_profiles_at_the_end():
+    results, reference, _ = rivals(_large_ring(), bare=0, low=5)
+    left = plot_theories(results, reference).axes[0]
+    assert left.get_ylabel() == "frequency at t = 2"
+    np.testing.assert_array_equal(left.lines[1].get_ydata(), results["low"]["probability"][-1])
+
+
+def test_theories_that_differ_much_share_a_logarithmic_axis():
+    results, reference, comparisons = rivals(detuned(), good=0, bad=0)
+    comparisons["bad"]["max_deviation"] *= 100
+    right = plot_theories(results, reference, comparisons).axes[1]
+    assert right.get_yscale() == "log"
+    lowest, highest = right.get_ylim()
+    assert lowest < comparisons["good"]["max_deviation"].max() < comparisons["bad"]["max_deviation"].max() < highest
+
+
+def test_names_of_theories_are_no_formulas_and_overlap_nothing():
+    names = [f"5 $ for \\frac {number} {'x' * 27}" for number in range(9)]
+    results, reference, comparisons = rivals(detuned(), **dict.fromkeys(names, 0))
+    figure = plot_theories(results, reference, comparisons, title="A title of some length, as scenarios have them")
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    drawn = [figure._suptitle.get_window_extent(renderer), figure.legends[0].get_window_extent(renderer)]
+    for axes in figure.axes:
+        drawn += [axes.patch.get_window_extent(renderer), axes.xaxis.label.get_window_extent(renderer)]
+        drawn += [axes.yaxis.label.get_window_extent(renderer)]
+    for number, box in enumerate(drawn):
+        assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 <= box.y1 <= figure.bbox.y1
+        assert not any(_overlap(box, other) for other in drawn[number + 1 :])
+
+
+def test_no_theory_is_no_picture(refuses):
+    reference = evolved(detuned())[1]
+    refuses(lambda: plot_theories({}, reference), ValueError, "results must hold at least one result")
 
 
 def test_a_title_is_text_and_no_formula():

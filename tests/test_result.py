@@ -6,9 +6,9 @@ import pytest
 import xarray as xr
 from verdicts import assert_mean
 
-from copydyn import Experiment, Preparation, Schedule, System, result
+from copydyn import Experiment, Preparation, Schedule, System, engines, result
 from copydyn.systems import gue, two_level
-from copydyn.theories import CopyDynamics, Schrodinger, copying
+from copydyn.theories import CopyDynamics, Schrodinger
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.4j], [0.1, -0.4j, 0.0]])
 KET = np.array([0.6, 0.64j, 0.48])
@@ -323,10 +323,10 @@ def test_seeds_and_replicas_differ(engine):
 
 def test_streams_belong_to_what_is_simulated():
     """Another N, rule, Hamiltonian or ket has another stream; names and observables have not."""
-    from copydyn.streams import stream
+    from copydyn.streams import streams
 
     def words(theory=ENGINES["exact"], h=H, ket=KET, times=TIMES, **about):
-        return stream(Experiment.of(h, ket, times, **about), theory, 0, 0).tolist()
+        return streams(Experiment.of(h, ket, times, **about), theory, 0, 1).tolist()
 
     base = words()
     assert words(labels=("a", "b", "c"), name="other", e_ops=H) == base
@@ -358,7 +358,7 @@ def test_watching_changes_nothing():
 def test_pauses_change_nothing(engine, monkeypatch):
     whole = evolved(engine)
     for budget in (1, 17, 1000):
-        monkeypatch.setattr(copying, "PROPOSALS_A_CALL", budget)
+        monkeypatch.setattr(engines, "WORK_A_CALL", budget)
         same(evolved(engine), whole)
 
 
@@ -366,7 +366,7 @@ def test_a_full_log_changes_nothing(monkeypatch):
     for theory in (CopyDynamics(500, record_events=True), CopyDynamics(500, phase_spread=0.3, record_events=True)):
         monkeypatch.undo()
         whole = evolved(theory)
-        monkeypatch.setattr(copying, "LOG_A_CALL", 1)
+        monkeypatch.setattr(engines, "LOG_A_CALL", 1)
         again = evolved(theory)
         same(again, whole)
         xr.testing.assert_identical(again, whole)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from copydyn import source
+from copydyn.claims import Extinct, Within
 from copydyn.experiment import System
 from copydyn.refusal import Refusal
 from copydyn.scenario import Scenario, load
@@ -21,13 +22,24 @@ from copydyn.theories import CopyDynamics
 from copydyn.toml_text import emitted, key_lines, parsed_value, shown
 
 SHIPPED = (
+    "barrier",
+    "bell-pair",
+    "double-slit",
+    "double-well",
+    "floor-against-admixture",
+    "ghz-circuit",
     "gue",
+    "landau-zener",
+    "momentum-basis",
     "packet",
     "printed-rule",
     "rabi",
     "rabi-node",
     "rabi-node-spectators",
+    "ramsey",
     "ring-flux",
+    "spin-chain",
+    "spin-echo",
     "three-level",
 )
 
@@ -69,6 +81,11 @@ def faults_of(name: str, *overrides: str) -> tuple[str, ...]:
     return caught.value.faults
 
 
+def the_theory(scenario: Scenario):
+    (theory,) = scenario.theories.values()
+    return theory
+
+
 # ---- what is shipped
 
 
@@ -83,7 +100,7 @@ def test_a_shipped_scenario_loads_and_says_what_it_shows(name):
     scenario = load(name)
     assert scenario.name == name
     assert scenario.title != name
-    assert scenario.claim is not None
+    assert scenario.claims
     assert scenario.run.seed is not None
 
 
@@ -113,7 +130,7 @@ def test_numbers_lists_and_strings_may_be_mixed_in_a_ket():
 
 
 def test_a_whole_number_may_be_written_as_a_power_of_ten():
-    assert load("rabi", ["theory.copies=1e5", "run.replicas=3.0"]).theory.copies == 100_000
+    assert the_theory(load("rabi", ["theory.copies=1e5", "run.replicas=3.0"])).copies == 100_000
 
 
 @pytest.mark.parametrize("potential", ["0.5", "[0.5, 0.5, 0.5, 0.5]"])
@@ -124,8 +141,28 @@ def test_a_potential_is_a_number_or_a_list(potential):
 
 
 def test_a_theory_takes_a_ket_as_a_parameter():
-    theory = load("rabi", ['theory.admixture=[0.1, [[0.6, 0], "0.8j"]]']).theory
+    theory = the_theory(load("rabi", ['theory.admixture=[0.1, [[0.6, 0], "0.8j"]]']))
     assert theory.admixture == (0.1, (0.6, 0.8j))
+
+
+def test_a_circuit_and_a_composite_are_written_out(written):
+    """Gates are strings, which are parsed; matrices are lists of rows of complex numbers."""
+    gates = SOUND.replace('"two-level"\ndetuning = 0.6', '"circuit"\ngates = ["h 0", "rz pi/4 0"]\nqubits = 1')
+    assert len(load(written(gates)).experiment.system.pulses) == 2
+    assert "'hh 0', must be one of id" in faults_of(written(gates.replace("h 0", "hh 0")))[0]
+    rows = 'names = ["A", "B"]\nhamiltonians = [[[0, "1j"], ["-1j", 0]], [[2]]]\ninteraction = [[1, 0], [0, -1]]'
+    text = SOUND.replace('"two-level"\ndetuning = 0.6', f'"composite"\n{rows}')
+    h = load(written(text)).experiment.system.hamiltonian.toarray()
+    np.testing.assert_array_equal(h, [[3, 1j], [-1j, 1]])
+
+
+def test_a_claim_about_a_part_needs_the_part(written):
+    claim = '[claim]\nkind = "conserved"\npart = "B"\n'
+    assert (
+        "part must be one of a composite system's, but is 'B' of a system without parts"
+        in faults_of(written(SOUND + claim))[0]
+    )
+    assert "part must be one of A, B, but is 'C'" in faults_of("bell-pair", "claim.part=C")[0]
 
 
 def test_a_list_of_times_replaces_start_stop_and_points(written):
@@ -136,15 +173,15 @@ def test_a_list_of_times_replaces_start_stop_and_points(written):
 def test_defaults_are_those_of_the_objects(written):
     scenario = load(written(SOUND))
     assert isinstance(scenario, Scenario)
-    assert scenario.theory == CopyDynamics(1000)
-    assert scenario.claim is None
+    assert scenario.theories == {"CopyDynamics": CopyDynamics(1000)}
+    assert scenario.claims == ()
     assert scenario.run.seed is None
     np.testing.assert_array_equal(scenario.experiment.tlist, [0.0, 0.5, 1.0])
 
 
 def test_another_theory_is_a_kind(written):
     name = written(SOUND.replace("copies = 1e3", 'kind = "Schrodinger"\ntol = 1e-8'))
-    assert load(name).theory.tol == 1e-8
+    assert the_theory(load(name)).tol == 1e-8
 
 
 def test_a_new_system_needs_no_line_in_the_parser(written, monkeypatch):
@@ -247,7 +284,7 @@ def test_a_file_may_have_windows_lines_and_a_byte_order_mark(written):
             "",
             r"mine\.toml: \[system\] is missing; add it with a kind of",
         ),
-        ("[theory]\ncopies = 1e3", "[[theory]]\ncopies = 1e3", r"14: \[theory\] must be a table, but is \[\{copies"),
+        ("[system]", "[[system]]", r"3: \[system\] must be a table, but is \[\{kind = .*; write \[system\]\."),
         (
             "copies = 1e3",
             "copies = 1e3\n[run]\nreplicas = 0",
@@ -352,7 +389,7 @@ lable = "0"
 def test_overrides_replace_add_and_are_never_evaluated(written):
     name = written(SOUND)
     scenario = load(name, ["theory.copies=2e4", "theory.rule=printed", "run.seed=7", "title = a = b "])
-    assert scenario.theory == CopyDynamics(20_000, rule="printed")
+    assert the_theory(scenario) == CopyDynamics(20_000, rule="printed")
     assert scenario.run.seed == 7
     assert scenario.title == "a = b"
     assert load(name, ["title=__import__('os').getcwd()"]).title == "__import__('os').getcwd()"
@@ -387,6 +424,153 @@ def test_a_nested_value_may_be_overridden():
 )
 def test_a_bad_override_is_named(override, expected):
     assert faults_of("rabi", override) == (expected,)
+
+
+# ---- several theories, several claims
+
+RIVALS = SOUND.replace(
+    "[theory]\ncopies = 1e3\n",
+    """\
+[[theory]]
+name = "bare"
+copies = 1e3
+
+[[theory]]
+name = "floor of 0.5 %"
+copies = 2e3
+floor = 10
+
+[[claim]]
+kind = "within"
+theory = "all"
+distance = "max_deviation"
+at_most = 0.2
+
+[[claim]]
+kind = "extinct"
+theory = "bare"
+label = "1"
+at_most = 0
+""",
+)
+
+
+def test_several_theories_have_names_and_several_claims_stand_in_order(written):
+    scenario = load(written(RIVALS))
+    assert list(scenario.theories) == ["bare", "floor of 0.5 %"]
+    assert list(scenario.theories.values()) == [CopyDynamics(1000), CopyDynamics(2000, floor=10)]
+    assert scenario.claims == (
+        Within("max_deviation", 0.2, theory="all"),
+        Extinct("1", at_most=0, theory="bare"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kinds", "names"),
+    [
+        (["", ""], ["CopyDynamics 1", "CopyDynamics 2"]),
+        (["", 'kind = "Schrodinger"'], ["CopyDynamics", "Schrodinger"]),
+        (["", 'kind = "Schrodinger"', "", 'name = "x"'], ["CopyDynamics 1", "Schrodinger", "CopyDynamics 2", "x"]),
+        (['name = "x"'], ["x"]),
+    ],
+)
+def test_a_theory_without_a_name_is_called_by_its_kind(written, kinds, names):
+    tables = ["[[theory]]\n" + (kind if "kind" in kind else f"copies = 9\n{kind}") for kind in kinds]
+    scenario = load(written(SOUND.replace("[theory]\ncopies = 1e3", "\n".join(tables))))
+    assert list(scenario.theories) == names
+
+
+def test_one_theory_may_have_a_name_too(written):
+    scenario = load(written(SOUND + 'name = "mine"\n'))
+    assert scenario.theories == {"mine": CopyDynamics(1000)}
+
+
+@pytest.mark.parametrize(
+    ("override", "copies"),
+    [
+        ("theory.copies=9", [9, 9]),
+        ("theory.bare.copies=9", [9, 2000]),
+        ("theory.floor of 0.5 %.copies=9", [1000, 9]),
+        ("theory.1.copies=9", [1000, 9]),
+    ],
+)
+def test_an_override_is_about_all_theories_or_about_one(written, override, copies):
+    scenario = load(written(RIVALS), [override])
+    assert [theory.copies for theory in scenario.theories.values()] == copies
+    again = load(written(scenario.as_run(3), "again.toml"))
+    assert again.theories == scenario.theories
+    assert again.claims == scenario.claims
+
+
+def test_a_name_that_is_also_a_key_is_told_by_what_follows(written):
+    name = written(RIVALS.replace('"bare"', '"floor"'))
+    name = written(Path(name).read_text().replace('theory = "bare"', 'theory = "floor"'))
+    scenario = load(name, ["theory.floor.copies=9", "theory.floor=3"])
+    assert list(scenario.theories.values()) == [CopyDynamics(9, floor=3), CopyDynamics(2000, floor=3)]
+
+
+@pytest.mark.parametrize(
+    ("line", "replacement", "expected"),
+    [
+        ("copies = 2e3", "copies = 0", r"20: \[theory\] copies must be >= 1, but is 0; give 1 or more\."),
+        ("copies = 2e3", "", r"18: \[theory\] copies must be given, but is missing"),
+        ("copies = 2e3", "copies = 2e13", r"20: \[theory\] copies must be at most 1e\+12"),
+        ('"bare"\ncopies', '"Floor of 0.5"\ncopies', r"19: \[theory\] name must tell .* 'floor of 0\.5 %' is taken;"),
+        ('name = "bare"', "name = 3", r"15: \[theory\] name must be a string of 1 to 40 .*, but is 3;"),
+        ('name = "bare"', 'name = ""', r"15: \[theory\] name must be a string of 1 to 40 .*, but is '';"),
+        ('name = "bare"', 'name = " bare"', r"15: \[theory\] name must be a string of 1 to 40 .*, but is ' bare';"),
+        ('name = "bare"', 'name = "a\\nb"', r"15: \[theory\] name must be a string of 1 to 40 printable .*;"),
+        ('name = "bare"', f'name = "{"x" * 41}"', r"15: \[theory\] name must be a string of 1 to 40 printable .*;"),
+        ('name = "bare"', 'name = "all"', r"15: \[theory\] name must begin with a letter .* but is 'all';"),
+        ('name = "bare"', 'name = "12"', r"15: \[theory\] name must begin with a letter .* but is '12';"),
+        ('name = "bare"', 'name = "_"', r"15: \[theory\] name must begin with a letter .* but is '_';"),
+        ('theory = "all"\n', "", r"23: \[claim\] theory must be one of bare, floor of 0\.5 %, all, but is missing\."),
+        ('theory = "all"', 'theory = "beer"', r"25: \[claim\] theory must be one of bare, .* but is 'beer'\."),
+        ('label = "1"', 'label = "2"', r"32: \[claim\] label must be one of 0, 1, but is '2'"),
+        ('kind = "extinct"', 'kind = "extint"', r"30: \[claim\] kind must be one of agrees, .* did you mean 'extinct'"),
+    ],
+)
+def test_a_fault_of_one_of_several_is_said_with_its_line(written, line, replacement, expected):
+    assert line in RIVALS
+    faults = faults_of(written(RIVALS.replace(line, replacement)))
+    assert [bool(re.search(f"^mine.toml:{expected}", fault)) for fault in faults].count(True) == 1, faults
+    assert not any("\n" in fault for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("theory.2.copies=1", "one [[theory]] of 2 must be changed as theory.0.KEY=value to theory.1.KEY=value, but"),
+        ("theory.0=1", "one [[theory]] of 2 must be changed as theory.0.KEY=value to theory.1.KEY=value, but the key"),
+        ("theory.bar.copies=1", "[theory] 'bar' is no name of a [[theory]] and no key of CopyDynamics; did you mean"),
+        ("theory.qqq.copies=1", "[theory] 'qqq' is no name of a [[theory]] and no key of CopyDynamics; the names are"),
+        ("theory.copys=1", "[theory] 'copys' is no key of CopyDynamics; did you mean 'copies'?"),
+        ("theory.zz=1", "[theory] 'zz' is no key of CopyDynamics; it has copies, "),
+        ("theory.copies.x=1", "'copies' must be a table to have a key 'x', but is a value."),
+        ("theory.copies=0", "[theory] copies must be >= 1, but is 0; give 1 or more."),
+        ("theory=[]", "[theory] must be a table, but is []; write [theory]."),
+        ("theory=[1]", "[theory] must be a table, but is 1; write [theory]."),
+        ("claim=3", "[claim] must be a table, but is 3; write [claim]."),
+    ],
+)
+def test_a_bad_override_of_several_is_named_once(written, override, expected):
+    faults = [fault for fault in faults_of(written(RIVALS), override) if fault.startswith(f"{override}: {expected}")]
+    assert len(faults) == 1
+
+
+def test_an_override_of_all_that_one_does_not_know_says_how_to_change_one(written):
+    name = written(RIVALS.replace("copies = 2e3\nfloor = 10", 'kind = "Schrodinger"'))
+    assert faults_of(name, "theory.copies=9") == (
+        "theory.copies=9: [theory] 'copies' is no key of Schrodinger; it has tol; theory.NAME.copies changes one "
+        "[[theory]] alone.",
+    )
+    assert load(name, ["theory.bare.copies=9"]).theories["bare"] == CopyDynamics(9)
+
+
+def test_a_name_that_is_a_table_of_another_theory_is_ambiguous(written):
+    text = RIVALS.replace("copies = 2e3", "copies = 2e3\nbare = { x = 1 }")
+    faults = faults_of(written(text), "theory.bare.copies=1")
+    assert faults[0].startswith("theory.bare.copies=1: 'bare' must mean one thing, but is the name of a [[theory]] and")
 
 
 # ---- files that are no scenario
@@ -496,7 +680,8 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=2),
     max_leaves=5,
 )
-TABLES = st.dictionaries(KEYS, st.dictionaries(KEYS, VALUES, max_size=3) | VALUES, max_size=4)
+ROWS = st.dictionaries(KEYS, VALUES, max_size=3)
+TABLES = st.dictionaries(KEYS, ROWS | st.lists(ROWS, max_size=3) | VALUES, max_size=4)
 
 
 @given(TABLES)
@@ -506,9 +691,11 @@ def test_tables_survive_being_written(tables):
     lines, places = text.split("\n"), key_lines(text)
     assert {(name,) for name in tables} <= set(places)
     for key, line in places.items():
-        word = emitted({key[-1]: 0}).removesuffix(" = 0\n")
+        word = emitted({key[-1] if isinstance(key[-1], str) else key[0]: 0}).removesuffix(" = 0\n")
         is_table = len(key) == 1 and isinstance(tables[key[0]], dict)
-        assert lines[line - 1].startswith(f"[{word}]" if is_table else f"{word} = ")
+        is_array = f"[[{word}]]" in lines and (len(key) == 1 or isinstance(key[-1], int))
+        start = f"[[{word}]]" if is_array else f"[{word}]" if is_table else f"{word} = "
+        assert lines[line - 1].startswith(start)
 
 
 @given(VALUES)
@@ -532,8 +719,8 @@ def test_a_scenario_as_run_is_the_same_scenario(name, written):
     again = load(written(scenario.as_run(5)))
     assert again.run.seed == 5
     assert again.run.replicas == scenario.run.replicas
-    assert again.theory == scenario.theory
-    assert again.claim == scenario.claim
+    assert again.theories == scenario.theories
+    assert again.claims == scenario.claims
     np.testing.assert_array_equal(again.experiment.ket, scenario.experiment.ket)
     np.testing.assert_array_equal(again.experiment.tlist, scenario.experiment.tlist)
     assert {**again.tables, "run": 0} == {**scenario.tables, "run": 0}
@@ -570,7 +757,7 @@ def test_mutated_scenarios_are_refused_without_a_traceback(written, data):
     refused_or_loaded(written(bytes(text)))
 
 
-SOURCES = tuple(find(name).read_bytes() for name in SHIPPED)
+SOURCES = (RIVALS.encode(), *(find(name).read_bytes() for name in SHIPPED))
 SPLINTERS = (
     *(b"", b"=", b"[", b"]", b'"', b"'", b"\n", b".", b"-", b"#", b"\\", b"\xff", b"\x00"),
     *(b"1e3", b"nan", b"-inf", b"true", b"[]", b"[[1]]", b'"1j"', b"{}", b"2000-01-01", b"0x" + b"f" * 99, b"1e999"),
@@ -586,6 +773,15 @@ PATHS = st.sampled_from(
         "claim": ("kind", "max_score"),
     }.items() for key in keys]
 )  # fmt: skip
+RIVAL_PATHS = st.builds(
+    ".".join,
+    st.tuples(
+        st.sampled_from(["theory", "claim"]),
+        st.sampled_from(["0", "1", "2", "bare", "floor of 0.5 %", "copies"]),
+        st.sampled_from(["kind", "name", "copies", "theory", "label", "x"]),
+    )
+    | st.tuples(st.sampled_from(["theory", "claim"]), st.sampled_from(["kind", "name", "theory", "0"])),
+)
 SMALL = (
     st.integers(-3, 9) | st.floats(-9, 9) | st.sampled_from([math.nan, math.inf, 1e300, 2**63, True, "", "1j", "ket"])
 )
@@ -597,6 +793,12 @@ TREES = st.recursive(SMALL, lambda inner: st.lists(inner, max_size=3), max_leave
 def test_odd_values_are_refused_without_a_traceback(pairs):
     text = [f"{path}={tomllib_text(value)}" for path, value in pairs]
     refused_or_loaded("rabi", *text)
+
+
+@QUIET
+@given(st.lists(st.tuples(RIVAL_PATHS, TREES), min_size=1, max_size=3))
+def test_odd_values_of_several_theories_are_refused_without_a_traceback(written, pairs):
+    refused_or_loaded(written(RIVALS), *(f"{path}={tomllib_text(value)}" for path, value in pairs))
 
 
 def tomllib_text(value) -> str:

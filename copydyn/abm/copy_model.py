@@ -16,7 +16,7 @@ from copydyn.kernels.roster import EventLog, member
 from copydyn.kernels.variates import below, draw_alias, exponential
 from copydyn.refusal import BadValue
 from copydyn.streams import as_seed
-from copydyn.theories.copying import RULES, CopyDynamics
+from copydyn.theories.copying import MODES, CopyDynamics
 
 
 class Meeting(NamedTuple):
@@ -45,7 +45,8 @@ class CopyModel(OptionalRegistry):
     register : bool
         Make every copy an agent in ``model.agents``. Without it ``model.copy(row)`` still shows any one of them.
     compiled : bool
-        Let the kernels run; otherwise every event goes through `Copy.step`, slowly and readably, with the same outcome.
+        Let the kernels run; otherwise every event goes through `Copy.step`, slowly and readably, with the same outcome
+        (Smolin's rule and the printed one).
     **theory
         Further parameters of `copydyn.theories.CopyDynamics` (rule, spectators, floor, phase_spread, ...).
 
@@ -84,7 +85,11 @@ class CopyModel(OptionalRegistry):
         super().__init__(self.ensemble_seed, register)
         self.experiment = Experiment.of(H, psi0, tlist, hbar=hbar)
         self.theory = CopyDynamics(copies, engine="agents", **theory).resolved(self.experiment.system.size)
-        self.rule_sign = RULES[self.theory.rule]
+        if not compiled and (self.theory.rule not in MODES or self.theory.alignment is not None):
+            raise BadValue(
+                "compiled must be True for a Rule of the family and for an alignment: `Copy.step` plays Smolin's rule."
+            )
+        self.rule_sign = MODES.get(self.theory.rule, 1.0)
         self.meeting: Meeting | None = None
         self._crossing: list[tuple[Copy, Copy]] = []  # the event that ends a step, until it happens
         advance = None if compiled else self._advance_by_agents

@@ -1,4 +1,4 @@
-"""The one decorator of the kernels."""
+"""The decorators of the kernels."""
 
 from __future__ import annotations
 
@@ -17,17 +17,32 @@ def _stamp_of_sources() -> str:
     return digest.hexdigest()
 
 
-_STAMP = _stamp_of_sources()
+STAMP = _stamp_of_sources()
+"""Changes with every change of the kernels."""
 
 
 def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function that works on arrays which the caller owns, and neither makes nor returns any.
+
+    Counting references to arrays, which is atomic, would take more than half of the time of a short step, and more
+    where threads share an array; so it is switched off, and a kernel that needs memory of its own does not compile.
+    """
+    return _compiled(function, _nrt=False)
+
+
+def allocating_kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function that makes arrays."""
+    return _compiled(function)
+
+
+def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     """Compile ``function``; what is kept on disk holds for as long as no source file of the kernels changes.
 
     Left alone, numba looks at the time and size of the function's own file only, while code of the others is inlined
     into it: after an edit or an upgrade it would go on running a mixture of old and new.
     """
-    compiled = njit(cache=True, nogil=True, error_model="numpy")(function)
+    compiled = njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if index is not None:  # absent where compilation is switched off
-        index._source_stamp = (index._source_stamp, _STAMP)
+        index._source_stamp = (index._source_stamp, STAMP)
     return compiled

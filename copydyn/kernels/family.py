@@ -22,7 +22,7 @@ from numba import int32, uint32
 
 from copydyn.kernels.compiled import kernel
 from copydyn.kernels.flow import _slack, _turned, sine_after
-from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, record, room_for
+from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, cost_of_step, record, room_for
 from copydyn.kernels.roster import member, move
 from copydyn.kernels.variates import closed, fill_alias, next_below, next_cell, next_exponential, next_uniform, opened
 
@@ -93,10 +93,11 @@ def advance_family(
     edge_a, edge_b = couplings.a, couplings.b
     harmonics = family.order.size
     channels = edge_a.size * harmonics
+    cost = cost_of_step(counts.size, 4 * channels)
     now = start
     events, proposals, steps = 0, 0, 0
     while now < end:
-        if proposals + steps >= budget:
+        if proposals + cost * steps >= budget:
             return PAUSED, now, events, proposals, steps
         length, total = begin_family_step(counts, unit, couplings, end - now, phase_step, family, work)
         if not length >= end - now and not end + length > end:  # judged where the clock is coarsest: 0 + 1e-300 > 0

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from copydyn.kernels.compiled import kernel
-from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, record, room_for
+from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, cost_of_step, record, room_for
 from copydyn.kernels.roster import member, move
 from copydyn.kernels.variates import below, draw_alias, exponential, fill_alias, uniform
 
@@ -28,10 +28,11 @@ def advance_copies(
     """
     edge_a, edge_b = couplings.a, couplings.b
     edges = edge_a.size
+    cost = cost_of_step(counts.size, edges) + 5 * roster.beable.size
     now = start
     events, proposals, steps = 0, 0, 0
     while now < end:
-        if proposals + steps >= budget:
+        if proposals + cost * steps >= budget:
             return PAUSED, now, events, proposals, steps
         length, total = begin_copies_step(counts, sums, couplings, end - now, phase_step, work)
         if now + length == now:

@@ -43,8 +43,8 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
     mode : float
         `MODE_SMOLIN` or `MODE_PRINTED`.
     budget : int
-        Pause at the end of the step in which so many proposals and steps have been made; a call that goes on from
-        there gives the same bytes as one that never paused.
+        Pause at the end of the step in which so much work has been done, a proposal being one unit and a step
+        `cost_of_step`; a call that goes on from there gives the same bytes as one that never paused.
     random_state : uint64 (4,)
     roster, log
         See `copydyn.kernels.roster`; with None the copies are anonymous and no event is written. A log that
@@ -57,10 +57,11 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
     """
     edge_a, edge_b = couplings.a, couplings.b
     edges = edge_a.size
+    cost = cost_of_step(counts.size, edges)
     now = start
     events, proposals, steps = 0, 0, 0
     while now < end:
-        if proposals + steps >= budget:
+        if proposals + cost * steps >= budget:
             return PAUSED, now, events, proposals, steps
         length, total = begin_step(counts, unit, couplings, end - now, phase_step, work)
         if now + length == now:
@@ -124,6 +125,12 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
             events += 1
         steps += 1
     return REACHED, now, events, proposals, steps
+
+
+@kernel
+def cost_of_step(labels, edges):
+    """Tell how long a step takes in units of a proposal, some ten nanoseconds."""
+    return 4 + labels + edges
 
 
 @kernel

@@ -86,6 +86,22 @@ def next_exponential(words):
 
 
 @kernel
+def next_normal(words):
+    """Draw from the normal law of mean 0 and variance 1, by the polar method (Marsaglia and Bray, SIAM Rev. 6, 1964).
+
+    A point in the unit disc at squared radius s gives two independent normals, x and y times sqrt(-2 log(s) / s); the
+    second one is let go, so that the words alone are the state.
+    """
+    while True:
+        x, words = next_uniform(words)
+        y, words = next_uniform(words)
+        x, y = 2.0 * x - 1.0, 2.0 * y - 1.0
+        square = x * x + y * y
+        if 0.0 < square < 1.0:
+            return x * math.sqrt(-2.0 * math.log(square) / square), words
+
+
+@kernel
 def next_below(words, bound):
     """Draw an integer from 0..bound-1, bound < 2^53, with bias below bound/2^53."""
     share, words = next_uniform(words)
@@ -122,6 +138,15 @@ def exponential(state):
     x, words = next_exponential(opened(state))
     closed(words, state)
     return x
+
+
+@kernel
+def fill_normal(state, out):
+    """Fill ``out`` with draws from the normal law of mean 0 and variance 1."""
+    words = opened(state)
+    for place in range(out.size):
+        out[place], words = next_normal(words)
+    closed(words, state)
 
 
 @kernel
@@ -191,6 +216,24 @@ def binomial(state, trials, chance):
     if trials * chance < 10.0:
         return _binomial_by_waiting(state, trials, chance)
     return _binomial_by_rejection(state, trials, chance)
+
+
+@kernel
+def multinomial(state, trials, weights, tails, out):
+    """Fill ``out`` with the numbers of ``trials`` independent draws from ``weights``, cell by cell.
+
+    ``tails`` holds the sum of the weights from each cell on: summed from the far end, small ones keep their digits.
+    """
+    last = 0
+    for cell in range(weights.size):
+        if weights[cell] > 0.0:
+            last = cell
+    left = trials
+    out[:] = 0
+    for cell in range(last):  # rounding of the last share must not fill an empty cell
+        out[cell] = binomial(state, left, min(1.0, weights[cell] / tails[cell]))
+        left -= out[cell]
+    out[last] = left
 
 
 @kernel

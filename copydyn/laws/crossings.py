@@ -15,6 +15,10 @@ from copydyn.laws.quadrature import Rate, evenly, integrate
 RTOL, ATOL = 1e-4, 1e-6
 """Errors allowed in s^2, which is to be compared with one."""
 
+STILL = 1e-6
+"""Share of the neighbours' pulls that must be left over as drift: with less the label stands still at its node, whose
+time is known to the fourth root of rounding only, and the law has no meaning."""
+
 
 class NodeCrossing(NamedTuple):
     """One approach of one label to its node.
@@ -102,7 +106,7 @@ def _with_copies(row: NodeCrossing, copies: int) -> NodeCrossing:
 def _crossing(path: Path, stretch: Stretch, low: Minimum, multinomial: bool) -> NodeCrossing:
     ket = stretch.kets(np.array([low.time]))[0]
     node = _Passage.at(stretch.flow, ket, low)
-    if node.speed <= path.rounding:
+    if node.speed <= max(path.rounding, STILL * float(np.abs(node.pulls).sum())):
         return NodeCrossing(*low, s2=float("nan"), churn=float("nan"))
     return NodeCrossing(*low, s2=_perpendicular_noise(path, node, multinomial), churn=node.churn)
 

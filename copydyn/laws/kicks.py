@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from copydyn.kernels.compiled import kernel
+from copydyn.kernels.compiled import allocating_kernel
 from copydyn.laws.path import Edges
 
 
-@kernel
+@allocating_kernel
 def losses(kets: np.ndarray, edges: Edges, rounding: float) -> np.ndarray:
     """sum_e r_e |k_e|^2, the rate of N times the infidelity, and its rounding error; float64 (2, time).
 
@@ -37,7 +37,7 @@ def losses(kets: np.ndarray, edges: Edges, rounding: float) -> np.ndarray:
     return out
 
 
-@kernel
+@allocating_kernel
 def tilts(kets: np.ndarray, directions: np.ndarray, edges: Edges, rounding: float) -> np.ndarray:
     """sum_e r_e Im[<w|k_e>]^2, the noise that unit vectors w (time, beable) see, and its rounding error; (2, time)."""
     out = np.zeros((2, kets.shape[0]))
@@ -56,7 +56,7 @@ def tilts(kets: np.ndarray, directions: np.ndarray, edges: Edges, rounding: floa
     return out
 
 
-@kernel
+@allocating_kernel
 def sources(kets: np.ndarray, edges: Edges, rounding: float) -> tuple[np.ndarray, np.ndarray]:
     """sum_e r_e k_e k_e^+ and sum_e r_e k_e k_e^T as lists; complex128 (2, time, beable) and (2, time, edge).
 
@@ -81,7 +81,7 @@ def sources(kets: np.ndarray, edges: Edges, rounding: float) -> tuple[np.ndarray
     return diagonal, beside
 
 
-@kernel
+@allocating_kernel
 def levers(kets: np.ndarray, rounding: float) -> np.ndarray:
     """psi_a / 2 rho_a, and zero for empty labels; complex128 (time, beable)."""
     out = np.empty_like(kets)
@@ -92,7 +92,7 @@ def levers(kets: np.ndarray, rounding: float) -> np.ndarray:
     return out
 
 
-@kernel
+@allocating_kernel
 def _invert(psi: np.ndarray, rounding: float, inverse: np.ndarray) -> None:
     """Fill ``inverse`` (beable,) with 1/rho_a, and zero for empty labels."""
     for a in range(psi.size):

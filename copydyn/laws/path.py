@@ -224,6 +224,14 @@ class Path:
             ket = stretches[-1].kets(np.array([stretches[-1].end]))[0]
         return cls(tuple(stretches), experiment.ket, experiment.tlist)
 
+    @property
+    def saved(self) -> np.ndarray:
+        """The path at ``tlist``, complex128 (time, beable)."""
+        kets = [self.ket]
+        for stretch in self.stretches:
+            kets += list(stretch.kets(np.array([part.end for part in stretch.segments if part.save is not None])))
+        return np.array(kets)
+
     @cached_property
     def rounding(self) -> float:
         """Amplitude below which double precision cannot tell psi_a from zero: a generous bound on its error."""

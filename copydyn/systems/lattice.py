@@ -60,7 +60,7 @@ def lattice(
     """
     size = as_whole(sites, "sites", least=3 if periodic else 2, most=MOST_LABELS)
     step = as_real(spacing, "spacing", positive=True)
-    hop = as_real(hbar, "hbar", positive=True) ** 2 / (2.0 * as_real(mass, "mass", positive=True) * step**2)
+    hop = hopping_energy(step, mass, hbar)
     heights = as_reals(potential, "potential")
     if heights.ndim == 0:
         heights = np.full(size, float(heights))
@@ -76,3 +76,16 @@ def lattice(
 def positions(sites: int, spacing: float = 1.0) -> np.ndarray:
     """x_a = (a - (P-1)/2) d, float64 (beable,)."""
     return (np.arange(sites) - 0.5 * (sites - 1)) * spacing
+
+
+def hopping_energy(spacing: float, mass: float, hbar: float) -> float:
+    """hbar^2/(2 m d^2), the coupling of neighbours."""
+    step, m = as_real(spacing, "spacing", positive=True), as_real(mass, "mass", positive=True)
+    with np.errstate(all="ignore"):
+        hop = np.float64(as_real(hbar, "hbar", positive=True) / step) ** 2 / (2.0 * m)
+    if not np.isfinite(4.0 * hop) or hop == 0.0:
+        raise BadValue(
+            f"hbar^2/(2 m d^2) must be a finite number > 0, but is {hop} for spacing {step:g} and mass {m:g}; "
+            "choose units in which they are nearer to one."
+        )
+    return float(hop)

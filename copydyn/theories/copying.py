@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeAlias
+from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from copydyn import result
+from copydyn import engines, result
+from copydyn.alignment import Alignment
+from copydyn.conduct import Checkpoint, Part, conduct
+from copydyn.courses import Advance, Replica, Replicas, plan_of
+from copydyn.engines import Kernels
 from copydyn.ensemble import (
     PREPARATIONS,
     Ensemble,
     add_spectators,
     admix,
-    couplings_of,
+    direction,
     draw_counts,
+    draw_momenta,
+    phases_of,
     scatter_phases,
     share_out,
+    train_of,
 )
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_copies, as_ket, as_real, as_whole, shown
-from copydyn.kernels import per_copy, per_label
-from copydyn.kernels.flow import Couplings, Workspace, workspace
-from copydyn.kernels.roster import EventLog, event_log, roster_of
-from copydyn.recording import Record, Snapshot, collect
+from copydyn.kernels.per_label import MODE_PRINTED, MODE_SMOLIN
+from copydyn.kernels.roster import roster_of
+from copydyn.meanfield import mean_field
+from copydyn.observables import energies, expectations
+from copydyn.recording import Records, Snapshot
 from copydyn.refusal import BadType, BadValue
-from copydyn.streams import as_seed, stream
+from copydyn.rules import RULES, Rule
+from copydyn.streams import as_seed, run_fingerprint, streams
 
-ENGINES = ("auto", "exact", "agents")
-RULES = {"smolin": per_label.MODE_SMOLIN, "printed": per_label.MODE_PRINTED}
+ENGINES = ("auto", "exact", "agents", "meanfield")
+MODES: dict[Any, float] = {"smolin": MODE_SMOLIN, "printed": MODE_PRINTED}
 
 MOST_AGENTS = 2**31 - 1
 """A row is named by an int32."""
@@ -38,13 +49,8 @@ MOST_AGENTS = 2**31 - 1
 AFFORDABLE = 10**12
 """Copies beyond which ``engine="auto"`` will not start to simulate event by event (days on one core)."""
 
-PROPOSALS_A_CALL = 2_000_000
-"""How often a kernel comes up for air: a few times a second, for the progress bar and for Ctrl-C."""
-
-LOG_A_CALL = 1_000_000
-
-
-Advance: TypeAlias = Callable[[Ensemble, Couplings, float, float, Workspace, EventLog], tuple[float, int]]
+MOST_PARTS = 64
+"""Parts into which replicas are shared out, however many threads there are: a checkpoint fits any number of them."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +68,13 @@ class CopyDynamics:
     ----------
     copies : int
         N, 1 to 2^62; a float with an integer value is taken (1e5).
-    engine : {"auto", "exact", "agents"}
+    engine : {"auto", "exact", "agents", "meanfield"}
         "exact": the process per label, counts and phases, event by event. "agents": the process per copy, each with
         a row of its own; needed for tagged copies, the event log and unaligned phases. "auto": exact, unless one of
-        these is asked for.
-    rule : {"smolin", "printed"}
-        "printed" takes the sign of (39) as it stands in the paper, for showing that it fails.
+        these is asked for. "meanfield": the limit of infinitely many copies, with the shares that N of them would have.
+    rule : {"smolin", "printed"} or Rule
+        "printed" takes the sign of (39) as it stands in the paper, for showing that it fails; a `Rule` is any member of
+        the family (18), (19), (27), (28).
     preparation : {"largest_remainder", "multinomial"}
         Counts nearest to N |psi|^2, or N independent draws.
     spectators : int
@@ -79,6 +86,8 @@ class CopyDynamics:
         Start from sqrt(1 - eps) psi + sqrt(eps) ket, normalised.
     phase_spread : float, rad
         Standard deviation of the copies' phases around their label's at the start; infinite for uniform phases.
+    alignment : Alignment, optional
+        The second-order law of the phases (section 3.2), which gives each copy a momentum.
     phase_step : float, optional
         Largest relative change of an amplitude within a step of the phase flow, 0 < phase_step <= 0.2. The phases err
         by its square; the default, min(0.05, N^(-1/4)), keeps that below the noise of finite N.
@@ -94,12 +103,13 @@ class CopyDynamics:
 
     copies: int
     engine: str = "auto"
-    rule: str = "smolin"
+    rule: str | Rule = "smolin"
     preparation: str = "largest_remainder"
     spectators: int = 0
     floor: int = 0
     admixture: tuple[float, Any] | None = None
     phase_spread: float = 0.0
+    alignment: Alignment | None = None
     phase_step: float | None = None
     record_events: bool = False
     follow: tuple[int, ...] = ()
@@ -107,6 +117,7 @@ class CopyDynamics:
     def __post_init__(self) -> None:
         checked = {
             "copies": as_copies(self.copies),
+            "rule": _as_rule(self.rule),
             "spectators": as_whole(self.spectators, "spectators"),
             "floor": as_whole(self.floor, "floor"),
             "follow": _as_rows(self.follow, self.copies),
@@ -116,15 +127,28 @@ class CopyDynamics:
         }
         if not isinstance(self.record_events, (bool, np.bool_)):
             raise BadType(f"record_events must be True or False, but is {shown(self.record_events)}.")
+        if self.alignment is not None and not isinstance(self.alignment, Alignment):
+            raise BadType(f"alignment must be an Alignment, but is {shown(self.alignment)}.")
         _choose(self.engine, "engine", ENGINES)
-        _choose(self.rule, "rule", tuple(RULES))
         _choose(self.preparation, "preparation", PREPARATIONS)
-        if self.engine == "exact" and self._needs_rows:
-            raise BadValue(
-                "engine 'exact' knows counts, not copies: record_events, follow and phase_spread need 'agents'."
-            )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        self._require_that_it_fits_together()
+
+    def _require_that_it_fits_together(self) -> None:
+        rows = "record_events, follow, phase_spread and alignment"
+        if self.engine in ("exact", "meanfield") and self._needs_rows:
+            raise BadValue(f"engine '{self.engine}' knows counts, not copies: {rows} need 'agents'.")
+        if self.engine == "meanfield" and (self.floor or self.preparation != "largest_remainder"):
+            raise BadValue(
+                "engine 'meanfield' has no copies to count: floor must be 0 and preparation 'largest_remainder'; take "
+                "spectators."
+            )
+        if isinstance(self.rule, Rule) and not self._aligned:
+            raise BadValue(
+                "a Rule of the family is about labels whose copies share a phase: with phase_spread or alignment the "
+                "rule must be 'smolin' or 'printed'."
+            )
 
     @property
     def name(self) -> str:
@@ -133,7 +157,12 @@ class CopyDynamics:
 
     @property
     def _needs_rows(self) -> bool:
-        return bool(self.record_events or len(self.follow) or self.phase_spread)
+        return bool(self.record_events or len(self.follow)) or not self._aligned
+
+    @property
+    def _aligned(self) -> bool:
+        """Whether all copies of a label share one phase."""
+        return self.phase_spread == 0.0 and self.alignment is None
 
     def resolved(self, labels: int) -> CopyDynamics:
         """Give the same theory with the engine chosen and every default filled in, for ``labels`` labels.
@@ -163,92 +192,63 @@ class CopyDynamics:
     def prepare(self, experiment: Experiment, seed: int, replica: int = 0) -> Ensemble:
         """Make the ensemble of one replica at ``tlist[0]``."""
         settled = self.resolved(experiment.system.size)
-        random_state = stream(experiment, settled.what_is_simulated(), seed, replica)
-        ket = experiment.ket
-        if self.admixture is not None:
-            share, other = self.admixture
-            ket = admix(ket, share, as_ket(other, ket.size, name="the ket of admixture"))
-        if self.preparation == "multinomial":
-            counts = draw_counts(ket, self.copies, random_state)
-        else:
-            counts = share_out(ket, self.copies)
-        lengths = np.abs(ket)
-        factor = np.where(lengths > 0.0, ket / np.where(lengths > 0.0, lengths, 1.0), 1.0)
-        drift = -1j * (_first_hamiltonian(experiment) @ ket)
-        factor = add_spectators(counts, factor, max(self.spectators, self.floor), drift)
-        ensemble = Ensemble(counts, factor.astype(np.complex128), random_state)
+        counts, factor, random_state = settled._start(experiment, seed, 1, replica)
+        ensemble = Ensemble(counts[0], factor[0], random_state[0])
         if settled.engine == "agents":
-            ensemble.roster = roster_of(counts, with_phases=self.phase_spread > 0.0)
-            if self.phase_spread > 0.0:
+            ensemble.roster = roster_of(counts[0], with_phases=not self._aligned)
+            if not self._aligned:
                 scatter_phases(ensemble, self.phase_spread)
+            if self.alignment is not None:
+                draw_momenta(ensemble, self.alignment.spread)
         return ensemble
 
     def iterate(
-        self, experiment: Experiment, seed: int, replica: int = 0, *, bar: Any = None, advance: Advance | None = None
+        self, experiment: Experiment, seed: int, replica: int = 0, *, advance: Advance | None = None
     ) -> Iterator[Snapshot]:
-        """Evolve one replica and stop at every save time: the iterator under `evolve`.
+        """Evolve one replica and stop at every save time.
 
         Parameters
         ----------
-        bar : optional
-            Anything with ``update(span of time)``, such as a tqdm bar.
         advance : callable, optional
-            What to run instead of `advance`, the compiled kernels: the agents of `copydyn.abm` step in here.
+            What to run instead of the compiled kernels: the agents of `copydyn.abm` step in here.
         """
-        settled = self.resolved(experiment.system.size)
-        advance = advance or settled.advance
-        ensemble = self.prepare(experiment, seed, replica)
-        couplings = [couplings_of(pulse.hamiltonian, experiment.system.hbar) for pulse in experiment.system.pulses]
-        work = workspace(experiment.system.size, max(pulse.a.size for pulse in couplings))
-        log = event_log(LOG_A_CALL if self.record_events else 0)
-        events = 0
-        yield Snapshot(0, ensemble, events, log)
-        log.used[0] = 0
-        for segment in experiment.system.segments(experiment.tlist):
-            now = segment.start
-            while now < segment.end:
-                before = now
-                now, happened = advance(ensemble, couplings[segment.pulse], now, segment.end, work, log)
-                events += happened
-                if bar is not None:
-                    bar.update(now - before)
-                if now == before:  # the log has no room for the next step
-                    log = _doubled(log)
-            if segment.save is not None:
-                yield Snapshot(segment.save, ensemble, events, log)
-                log.used[0] = 0
-
-    def advance(
-        self, ensemble: Ensemble, couplings: Couplings, start: float, end: float, work: Workspace, log: EventLog
-    ) -> tuple[float, int]:
-        """Let the kernel run from ``start`` towards ``end`` for a while; return the time reached and the events."""
-        kernel = per_label.advance if ensemble.aligned else per_copy.advance_copies
-        status, now, events, _, _ = kernel(
-            ensemble.counts,
-            ensemble.factor,
-            couplings,
-            start,
-            end,
-            self.phase_step,
-            self.floor,
-            RULES[self.rule],
-            PROPOSALS_A_CALL,
-            ensemble.random_state,
-            work,
-            ensemble.roster,
-            log,
+        settled, train = self.resolved(experiment.system.size), train_of(experiment.system)
+        course = Replica(
+            partial(self.prepare, experiment, seed, replica),
+            advance or settled._kernels.advance,
+            partial(settled._kernels.scratch, train, settled._total(experiment)),
+            experiment,
+            train,
+            plan_of(experiment),
+            settled._records(experiment, 1),
         )
-        if status == per_label.STALLED:
-            raise BadValue(
-                f"H must not turn phases faster than the clock can tell, but at time {now:g} a step of the phases has "
-                "become too short for float64; scale H and tlist to units in which both are near one."
-            )
-        return float(now), int(events)
+        while not course.finished:
+            snapshot = course.go_on()
+            if snapshot is not None:
+                yield snapshot
 
     def evolve(
-        self, experiment: Experiment, seed: int | None = None, replicas: int = 1, *, progress: bool = False
+        self,
+        experiment: Experiment,
+        seed: int | None = None,
+        replicas: int = 1,
+        *,
+        progress: bool = False,
+        jobs: int = 1,
+        keep: Checkpoint | None = None,
     ) -> xr.Dataset:
         """Evolve ``replicas`` ensembles of ``experiment``.
+
+        Parameters
+        ----------
+        seed : int, optional
+            One seed, the same bytes: for any ``jobs``, and after a kill and a resume.
+        progress : bool
+            Show a bar.
+        jobs : int
+            Threads; kernels release the interpreter's lock.
+        keep : Checkpoint, optional
+            Where to keep the state of a long run, and to go on from if it is there.
 
         Returns
         -------
@@ -259,24 +259,98 @@ class CopyDynamics:
         Raises
         ------
         BadType, BadValue
+        Interrupted
+            A KeyboardInterrupt that says what is kept.
         """
         if not isinstance(experiment, Experiment):
             raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
         replicas = as_whole(replicas, "replicas", least=1)
         seed = as_seed(seed)
         settled = self.resolved(experiment.system.size)
-        if any(
-            row >= settled.copies + experiment.system.size * max(self.spectators, self.floor) for row in self.follow
-        ):
+        if any(row >= settled._total(experiment) for row in self.follow):
             raise BadValue(f"follow must name rows of copies that exist, but names {max(self.follow)}.")
-        records: list[Record] = []
-        with _bar(progress, replicas * float(experiment.tlist[-1] - experiment.tlist[0])) as bar:
+        if settled.engine == "meanfield":
+            return settled._mean_field(experiment, seed)
+        records = settled._records(experiment, replicas)
+        span = replicas * float(experiment.tlist[-1] - experiment.tlist[0])
+        run = run_fingerprint(experiment, settled, seed, replicas)
+        conduct(settled._parts(experiment, seed, records), run, span, jobs=jobs, progress=progress, keep=keep)
+        return result.new(experiment, records.variables(experiment), settled.attrs(experiment, seed, replicas))
+
+    def _total(self, experiment: Experiment) -> int:
+        """N', the number of copies with all spectators."""
+        return self.copies + experiment.system.size * max(self.spectators, self.floor)
+
+    def _start(
+        self, experiment: Experiment, seed: int, replicas: int, first: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Counts (replica, beable), factors (replica, beable) and generators (replica, 4) at the start."""
+        random_state = streams(experiment, self.what_is_simulated(), seed, replicas, first)
+        ket = self._mixed(experiment)
+        if self.preparation == "multinomial":
+            counts = draw_counts(ket, self.copies, random_state)
+        else:
+            counts = np.tile(share_out(ket, self.copies), (replicas, 1))
+        factor = np.tile(direction(ket), (replicas, 1))
+        extra = max(self.spectators, self.floor)
+        return counts, add_spectators(counts, factor, extra, _drift(experiment, ket)), random_state
+
+    def _mixed(self, experiment: Experiment) -> np.ndarray:
+        """Give the ket that the copies are shared out by, the admixture included."""
+        if self.admixture is None:
+            return experiment.ket
+        share, other = self.admixture
+        return admix(experiment.ket, share, as_ket(other, experiment.ket.size, name="the ket of admixture"))
+
+    @property
+    def _kernels(self) -> Kernels:
+        assert self.phase_step is not None
+        family = self.rule.family if isinstance(self.rule, Rule) else None
+        law = None if self.alignment is None else self.alignment.law
+        return Kernels(self.phase_step, self.floor, MODES.get(self.rule, MODE_SMOLIN), family, law)
+
+    def _mean_field(self, experiment: Experiment, seed: int) -> xr.Dataset:
+        """Evolve the shares that these copies would have if the same ensemble had infinitely many."""
+        ket = self._mixed(experiment)
+        weights = self.copies * np.abs(ket) ** 2
+        factor = add_spectators(weights, direction(ket), self.spectators, _drift(experiment, ket))
+        found = mean_field(experiment, weights, phases_of(weights, factor), _rule(self.rule))
+        kets = np.sqrt(found.frequency) * np.exp(-1j * np.nan_to_num(found.phase))
+        variables: dict[str, Any] = {
+            "probability": found.frequency,
+            "frequency": found.frequency[None],
+            "phase": found.phase[None],
+            "energy": energies(kets[None], experiment),
+            "status": np.array(["ok"]),
+        }
+        if experiment.e_ops:
+            variables["expect"] = expectations(experiment.e_ops, kets[None])
+        attrs = {**self.attrs(experiment, seed, 1), "replica_spread": result.NONE}
+        return result.new(experiment, variables, attrs)
+
+    def _records(self, experiment: Experiment, replicas: int) -> Records:
+        return Records.empty(experiment, replicas, follow=self.follow, events=self.record_events, aligned=self._aligned)
+
+    def _parts(self, experiment: Experiment, seed: int, records: Records) -> list[Part]:
+        """Share out the replicas: counted copies many at a time, copies with rows one ensemble at a time."""
+        train, plan = train_of(experiment.system), plan_of(experiment)
+        kernels = self._kernels
+        scratch = partial(kernels.scratch, train, self._total(experiment))
+        replicas = len(records.saved.events)
+        parts: list[Part] = []
+        if self.engine == "exact":
+            edges = np.linspace(0, replicas, min(replicas, MOST_PARTS) + 1).astype(int).tolist()
+            for first, last in pairwise(edges):
+                begin = partial(self._start, experiment, seed, last - first, first)
+                own = records.of(first, last)
+                parts.append(Replicas(begin, kernels.advance_replicas, scratch, experiment, train, plan, own))
+        else:
+            room = engines.LOG_A_CALL if self.record_events else 0
             for replica in range(replicas):
-                records.append(Record(experiment, replica, self.follow, self.record_events))
-                for snapshot in settled.iterate(experiment, seed, replica, bar=bar):
-                    records[-1].take(snapshot)
-        variables = collect(records, experiment)
-        return result.new(experiment, variables, settled.attrs(experiment, seed, replicas))
+                prepare = partial(self.prepare, experiment, seed, replica)
+                own = records.of(replica, replica + 1)
+                parts.append(Replica(prepare, kernels.advance, scratch, experiment, train, plan, own, room))
+        return parts
 
     def what_is_simulated(self) -> CopyDynamics:
         """Give the theory without what is merely watched: it decides the random stream."""
@@ -285,37 +359,35 @@ class CopyDynamics:
     def attrs(self, experiment: Experiment, seed: int, replicas: int) -> dict[str, Any]:
         """Describe the run for the result's attributes."""
         settings = {f"theory_{f.name}": _plain(getattr(self, f.name)) for f in fields(self)}
-        total = self.copies + experiment.system.size * max(self.spectators, self.floor)
         return {
             "theory": self.name,
             **settings,
-            "copies": total,
+            "copies": self._total(experiment),
             "seed": seed,
             "replicas": replicas,
             "replica_spread": result.FINITE_N,
-            "aligned": int(self.phase_spread == 0.0),
+            "aligned": int(self._aligned),
         }
 
 
-def _first_hamiltonian(experiment: Experiment) -> Any:
-    for segment in experiment.system.segments(experiment.tlist):
-        return experiment.system.pulses[segment.pulse].hamiltonian
-    return experiment.system.pulses[0].hamiltonian
+def _drift(experiment: Experiment, ket: np.ndarray) -> np.ndarray:
+    """-i H psi at the start, complex128 (beable,)."""
+    pulses = experiment.system.pulses
+    first = next(iter(experiment.system.segments(experiment.tlist)), None)
+    return np.asarray(-1j * (pulses[first.pulse if first else 0].hamiltonian @ ket))
 
 
-def _bar(progress: bool, span: float) -> Any:
-    from tqdm import tqdm
+def _as_rule(rule: Any) -> str | Rule:
+    """Give a rule by its name where it has one."""
+    if isinstance(rule, Rule):
+        return next((name for name, known in RULES.items() if rule == known), rule)
+    if not isinstance(rule, str) or rule not in RULES:
+        raise BadValue(f"rule must be one of {', '.join(RULES)}, or a Rule, but is {shown(rule)}.")
+    return rule
 
-    style = "{l_bar}{bar}| t = {n:.4g} of {total:.4g} [{elapsed}<{remaining}]"
-    return tqdm(total=span, disable=not progress, desc="copies", bar_format=style, leave=False)
 
-
-def _doubled(log: EventLog) -> EventLog:
-    """Give a log of twice the capacity with the same entries."""
-    larger = event_log(2 * log.time.size)
-    for old, new in zip(log, larger, strict=True):
-        new[: old.size] = old
-    return larger
+def _rule(rule: str | Rule) -> Rule:
+    return rule if isinstance(rule, Rule) else RULES[rule]
 
 
 def _choose(value: Any, name: str, options: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from copydyn import result
+from copydyn.conduct import Checkpoint
 from copydyn.experiment import Experiment
 from copydyn.observables import energies, expectations
 from copydyn.refusal import BadValue
@@ -32,9 +33,16 @@ class Schrodinger:
         return "Schrodinger"
 
     def evolve(
-        self, experiment: Experiment, seed: int | None = None, replicas: int = 1, *, progress: bool = False
+        self,
+        experiment: Experiment,
+        seed: int | None = None,
+        replicas: int = 1,
+        *,
+        progress: bool = False,
+        jobs: int = 1,
+        keep: Checkpoint | None = None,
     ) -> xr.Dataset:
-        """Solve for the ket at the save times; ``seed`` and ``replicas`` change nothing.
+        """Solve for the ket at the save times; nothing but ``experiment`` has a say in it.
 
         Returns
         -------
