@@ -19,6 +19,7 @@ from copydyn.claims import Finding
 from copydyn.comparison import compare
 from copydyn.conduct import Checkpoint, Interrupted
 from copydyn.experiment import Experiment
+from copydyn.rules import Rule
 from copydyn.scenario import Scenario
 from copydyn.streams import as_seed
 from copydyn.theories import CopyDynamics, Schrodinger
@@ -124,8 +125,10 @@ def _checkpoints(scenario: Scenario, seed: int, out: Path) -> dict[str, Path]:
 
 
 def law_of(experiment: Experiment, theory: Theory, seed: int) -> xr.Dataset | None:
-    """Say what N copies must give, or None where no law is known: unaligned phases, or too many labels."""
+    """Say what N copies must give, or None where no law is known: unaligned phases, another rule, too many labels."""
     if not isinstance(theory, CopyDynamics) or theory.phase_spread or experiment.system.size > MOST_LABELS:
+        return None
+    if isinstance(theory.rule, Rule) or theory.engine == "meanfield":
         return None
     expected = replace(theory, preparation="largest_remainder")  # what the multinomial counts are drawn around
     ket = expected.prepare(experiment, seed).ket

@@ -59,6 +59,8 @@ def test_rules_that_say_the_same_are_the_same():
     assert ours == theirs
     assert repr(ours) == repr(theirs)
     assert hash(ours) == hash(theirs)
+    assert repr(ours) == "Rule(q=1.0, harmonics=(Harmonic(), Harmonic(order=2, copying=0.1)))"
+    assert repr(Rule(r=0.0)) != repr(Rule(r=-0.5)) == "Rule()"
 
 
 def test_an_offset_of_a_quarter_turn_is_exact():

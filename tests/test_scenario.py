@@ -38,6 +38,7 @@ SHIPPED = (
     "rabi-node-spectators",
     "ramsey",
     "ring-flux",
+    "rule-family",
     "spin-chain",
     "spin-echo",
     "three-level",
