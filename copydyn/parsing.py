@@ -142,7 +142,7 @@ class Reader:
         """Make of each table in ``value`` the dataclass that ``annotation`` asks for; None with the faults noted."""
         options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
         if isinstance(value, dict):
-            maker = next((option for option in options if is_dataclass(option)), None)
+            maker = next((option for option in options if _is_record(option)), None)
             return value if maker is None else self._record(key, value, maker)
         row = next((option for option in options if get_origin(option) in (tuple, list)), None)
         if isinstance(value, list) and row is not None:
@@ -206,7 +206,7 @@ def _address(table: Table) -> Key:
 
 def wanted(annotation: Any, *, many: bool = False) -> str:
     """Say in words what a value of ``annotation`` looks like in TOML."""
-    if is_dataclass(annotation):
+    if _is_record(annotation):
         return f"{'tables' if many else 'a table'} of {', '.join(_annotations(annotation, 0))}"
     one, plural = _WORDS.get(annotation, ("", ""))
     if one:
@@ -278,6 +278,11 @@ _READ_BY: dict[Any, Callable[[Any], Any]] = {
 }
 
 
+def _is_record(annotation: Any) -> bool:
+    """Tell whether values of ``annotation`` are made of tables."""
+    return is_dataclass(annotation)
+
+
 def _annotations(maker: Callable[..., Any], given: int) -> dict[str, Any]:
     names = list(inspect.signature(maker).parameters)[given:]
     hints = get_type_hints(maker)
@@ -296,7 +301,7 @@ def _model(maker: Callable[..., Any], given: int) -> type[BaseModel]:
 
 def _checked(annotation: Any) -> Any:
     """Put our readers in the place of the plain types: TOML knows numbers, so "3" is none, nor is true."""
-    if is_dataclass(annotation):
+    if _is_record(annotation):
         return Annotated[annotation, PlainValidator(_exactly(annotation))]
     if annotation in _READ_BY:
         return Annotated[annotation, PlainValidator(_READ_BY[annotation])]

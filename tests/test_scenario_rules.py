@@ -75,7 +75,9 @@ def test_rules_may_be_named_and_overridden(written):
 
 def test_each_of_several_theories_has_its_rule(written):
     top = TOP.replace("[theory]\ncopies = 1e3\n", "")
-    text = '[[theory]]\nname = "a"\ncopies = 1e3\nrule = {q = 0.6}\n[[theory]]\nname = "b"\ncopies = 1e3\n[theory.rule]\nr = 0\n'
+    text = (
+        '[[theory]]\nname = "a"\ncopies = 9\nrule = {q = 0.6}\n[[theory]]\nname = "b"\ncopies = 9\n[theory.rule]\nr = 0'
+    )
     theories = load(written(text, top)).theories
     assert [theory.rule for theory in theories.values()] == [Rule(q=0.6), Rule(r=0.0)]
     wrong = text.replace("r = 0", "rr = 0")
@@ -140,7 +142,7 @@ HARMONICS = "a list of tables of order, copying, turning, copy_offset, turn_offs
         ),
         (
             "phase_spread = 0.1\nrule = {q = 0.6}",
-            "12: [theory] rule must be 'smolin' or 'printed' with phase_spread or alignment, but is Rule(q=0.6); the family",
+            "12: [theory] rule must be 'smolin' or 'printed' with phase_spread or alignment, but is Rule(q=0.6); ",
         ),
         ("copies_ = 1", "11: [theory] 'copies_' is no key of CopyDynamics; did you mean 'copies'?"),
     ],

@@ -146,8 +146,8 @@ class CopyDynamics:
             )
         if isinstance(self.rule, Rule) and not self._aligned:
             raise BadValue(
-                f"rule must be 'smolin' or 'printed' with phase_spread or alignment, but is {shown(self.rule)}; the family "
-                "is about labels whose copies share a phase."
+                f"rule must be 'smolin' or 'printed' with phase_spread or alignment, but is {shown(self.rule)}; the "
+                "family is about labels whose copies share a phase."
             )
 
     @property
