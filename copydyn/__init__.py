@@ -30,7 +30,7 @@ _HOME = {
     "linear_noise": "copydyn.laws",
     "plot": "copydyn.plots",
 }
-_MODULES = ("abm", "laws", "result", "systems", "theories")
+_MODULES = ("abm", "histories", "laws", "result", "systems", "theories")
 
 __all__ = [
     "Experiment",
