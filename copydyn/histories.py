@@ -166,8 +166,8 @@ def running_frequency(result: xr.Dataset, copies: Any = None) -> xr.DataArray:
 def autocorrelation(result: xr.Dataset, copies: Any = None) -> xr.Dataset:
     """C_a(lag) = <x_a(t) x_a(t + lag)> / <x_a(t)^2>, x_a(t) = [copy in label a at t] - n_a(t)/N.
 
-    The mean is over all save times t for which t + lag is one too, the copies and the replicas. A copy that is forgetful
-    starts at one and falls to zero; taking off n_a(t)/N leaves what the copy does apart from all others.
+    The mean is over all save times t for which t + lag is one too, the copies and the replicas. It falls from one
+    to zero where copies forget; taking off n_a(t)/N leaves what the copy does apart from all others.
 
     Parameters
     ----------
