@@ -29,6 +29,9 @@ MATTERS = 1e-4
 MOST_LINES = 6
 """Labels or crossings that get a line of their own."""
 
+LARGE = 0.05
+"""Mean infidelity beyond which the noise is not small any more."""
+
 _MARGIN = "  "
 _FIRST = 14
 
@@ -198,6 +201,11 @@ def _limits(experiment: Experiment, theory: CopyDynamics, law: xr.Dataset, ket: 
             cause = f"the path meets the node of label '{name}'" if node.arrives else f"label '{name}' has no copies"
             ends = "what is said above ends before" if _last_finite(law) > 0 else "it needs spectators"
             yield Item("laws", f"they diverge at time {node.time:.4g}, where {cause}: {ends}")
+    total, last = copies_in_all(experiment, theory), _last_finite(law)
+    if float(law["infidelity_law"].values[last]) > LARGE * total:
+        yield Item(
+            "laws", "they take the noise for small, which it is not with so few copies: what they say is a guess"
+        )
     if theory.floor:
         yield Item("floor", "the laws count its copies, but do not know that no label may fall below it")
 
@@ -217,12 +225,10 @@ def _nodes(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray, stages
         yield Item("nodes", "no label can die out: the floor keeps copies in each")
         return
     found = [row for stage in stages for row in stage.crossings]
-    matter = sorted((row for row in found if not _odds(row) < MATTERS), key=lambda row: (-_odds(row), row.time))
+    matter = sorted((row for row in found if _odds(row) >= MATTERS), key=lambda row: (-_odds(row), row.time))
     matter += sorted((row for row in found if math.isnan(_odds(row))), key=lambda row: row.time)
     if not matter:
-        yield Item(
-            "nodes", f"none that matters: no label comes so close to one that its odds to die out are {MATTERS:g}"
-        )
+        yield Item("nodes", f"none that matters: no label has odds above {MATTERS:g} to die out at one")
     for number, row in enumerate(matter[:MOST_LINES]):
         yield Item("" if number else "nodes", _crossing(row, names))
     if len(matter) > MOST_LINES:
@@ -232,7 +238,7 @@ def _nodes(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray, stages
 
 
 def _crossing(row: NodeCrossing, names: Sequence[str]) -> str:
-    left = f"{row.m:.2g} copies left on the mean" if row.m and row.m > 1e-6 else "straight through zero"
+    left = f"{row.m:.2g} copies left at the mean" if row.m and row.m > 1e-6 else "straight through zero"
     odds = "odds unknown behind an earlier node" if math.isnan(_odds(row)) else f"odds {_odds(row):.2g} to die out"
     return f"label '{names[row.label]}' at time {row.time:.4g}: {odds}, {left}"
 
@@ -265,7 +271,7 @@ def _costs(cost: Cost, replicas: int) -> Iterator[Item]:
     speed = f", {cost.speed:.2g} events/s" if cost.speed else ""
     tried = f" (tried with {_whole(cost.rows)} copies)" if cost.rows else ""
     each = "" if replicas == 1 else f" for {replicas} replicas one after the other"
-    yield Item("time", f"about {duration(cost.seconds)}{each}{speed}{tried}; not counting the report")
+    yield Item("time", f"about {duration(cost.seconds)} of computing{each}{speed}{tried}")
     yield Item(
         "memory", f"about {size(cost.memory)}, of which the result takes {size(cost.kept)}, besides the program itself"
     )

@@ -137,7 +137,7 @@ def _fewer_rows(experiment: Experiment, theory: Theory) -> tuple[Theory, float]:
         return theory, 1.0
     scale = rows / MOST_ROWS
     fewer = {name: int(getattr(theory, name) / scale) for name in ("copies", "spectators", "floor")}
-    return replace(theory, **fewer, follow=()), scale
+    return replace(theory, **fewer, engine="agents", follow=()), scale
 
 
 def _rows(experiment: Experiment, theory: Theory) -> int:
