@@ -6,6 +6,7 @@ in a label, or loses them on the way, goes on as if H had no such label.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -14,9 +15,9 @@ import numpy as np
 
 from copydyn.experiment import Experiment
 from copydyn.inputs import Matrix
-from copydyn.laws import NodeCrossing, expected_events, node_crossings
+from copydyn.laws import NodeCrossing, expected_events, kick_covariance, node_crossings
 from copydyn.laws.path import Path
-from copydyn.probe import copies_in_all
+from copydyn.probe import copies_in_all, first_part
 from copydyn.theories import CopyDynamics
 
 MOST_LABELS = 512
@@ -24,6 +25,9 @@ MOST_LABELS = 512
 
 LIKELY = 0.5
 """Odds of extinction from which on the course goes on without the label."""
+
+TRIAL = 0.1
+"""Seconds of a law after which it is known how long all of it takes."""
 
 MOST_STAGES = 8
 """Labels lost one after the other: what comes later is a guess upon guesses."""
@@ -63,6 +67,22 @@ def start_of(experiment: Experiment, theory: CopyDynamics, seed: int) -> np.ndar
         theory, engine="exact", record_events=False, follow=(), phase_spread=0.0, preparation="largest_remainder"
     )
     return counted.prepare(experiment, seed).ket
+
+
+def covariance_seconds(experiment: Experiment, ket: np.ndarray) -> float:
+    """Say how long `laws.kick_covariance` will take, by trying it on the first windows of its quadrature."""
+    system, span = experiment.system, experiment.tlist[-1] - experiment.tlist[0]
+    path = Path.of(system.hamiltonian, ket, experiment.tlist, hbar=system.hbar)
+    share = 1.0 / (experiment.tlist.size + sum(span / stretch.flow.widest for stretch in path.stretches[:1]))
+    kick_covariance(system.hamiltonian, ket, first_part(experiment, share).tlist, hbar=system.hbar)  # compiles
+    while True:
+        times = first_part(experiment, share).tlist
+        start = time.perf_counter()
+        kick_covariance(system.hamiltonian, ket, times, hbar=system.hbar)
+        spent = time.perf_counter() - start
+        if spent > TRIAL or share >= 1.0:
+            return spent / min(share, 1.0)
+        share *= 4.0
 
 
 def course(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray) -> list[Stage]:

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from copydyn import laws
-from copydyn.course import MOST_LABELS, Stage, course, start_of
+from copydyn.course import MOST_LABELS, Stage, course, covariance_seconds, start_of
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_real
 from copydyn.laws import NodeCrossing
@@ -31,6 +31,11 @@ MOST_LINES = 6
 
 LARGE = 0.05
 """Mean infidelity beyond which the noise is not small any more."""
+
+PATIENCE = 20.0
+"""Seconds that the law of the covariance may take."""
+
+ANY = "any"
 
 _MARGIN = "  "
 _FIRST = 14
@@ -83,13 +88,13 @@ def foresee(experiment: Experiment, theory: Theory, replicas: int, seed: int, pr
         seen = [Item("events", f"{_events(cost.events)}, as far as tried")] if cost.events else []
         return [*lines, "", *_items([Item("laws", obstacle), *seen, *_costs(cost, replicas)])]
     ket = start_of(experiment, theory, seed)
-    law = laws.finite_copies(experiment, ket, multinomial=theory.preparation == "multinomial")
+    law, left_out = _law(experiment, theory, ket)
     stages = course(experiment, theory, ket)
     cost = probe(experiment, theory, replicas, seed, events=sum(stage.events for stage in stages))
     if _last_finite(law) > 0 or experiment.tlist.size == 1:
         lines += ["", *_grid(_needed(experiment, theory, law, precision))]
         lines += ["", *_grid(_band(experiment, theory, law))]
-    lines += ["", *_items(_limits(experiment, theory, law, ket))]
+    lines += ["", *_items([*left_out, *_limits(experiment, theory, law, ket)])]
     lines += _items(_nodes(experiment, theory, ket, stages))
     lines += _items([_moves(experiment, stages), *_costs(cost, replicas)])
     return lines
@@ -139,38 +144,59 @@ def _settings(experiment: Experiment, theory: Theory) -> Iterator[str]:
 # ---- precision
 
 
+def _law(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray) -> tuple[xr.Dataset, list[Item]]:
+    """Give what N copies must give, and say so where the covariance is left out because it takes too long."""
+    drawn, system = theory.preparation == "multinomial", experiment.system
+    takes = covariance_seconds(experiment, ket)
+    if takes <= PATIENCE:
+        return laws.finite_copies(experiment, ket, multinomial=drawn), []
+    law = laws.infidelity_law(system.hamiltonian, ket, experiment.tlist, hbar=system.hbar, multinomial=drawn)
+    offset = 1.0 - abs(np.vdot(experiment.ket, ket)) ** 2
+    why = f"the standard deviations are left out: their law would take about {duration(takes)}"
+    return xr.Dataset({"infidelity_law": ("time", law)}, attrs={"offset": offset}), [Item("laws", why)]
+
+
 def _needed(experiment: Experiment, theory: CopyDynamics, law: xr.Dataset, precision: float) -> list[Row]:
     """How many copies, spectators included, make the noise as small as is wanted, as far as the laws go.
 
     What spectators do to the start is taken to fall as 1/N, as it does for a given number of them in empty labels.
     """
-    noise, times = law["frequency_noise"].values, experiment.tlist
-    at, label = np.unravel_index(int(np.argmax(np.nan_to_num(noise))), noise.shape)
-    largest, names = float(np.nan_to_num(noise[at, label])), experiment.system.labels
-    last = _last_finite(law)
+    times, last = experiment.tlist, _last_finite(law)
     loss, offset = float(law["infidelity_law"].values[last]), float(law.attrs["offset"])
     if theory.admixture is None:
         loss, offset = loss + copies_in_all(experiment, theory) * offset, 0.0
-    rows = [
-        Row(f"for a precision of {precision:g}", "copies needed", "decided by"),
-        Row(
-            f"standard deviation of every n/N below {precision:g}",
-            _copies(largest, precision**2),
-            f"label '{names[label]}' at time {times[at]:.4g}" if largest > 0.0 else "",
-        ),
-    ]
+    rows = [Row(f"for a precision of {precision:g}", "copies needed", "decided by")]
+    if "frequency_noise" in law:
+        noise = np.nan_to_num(law["frequency_noise"].values)
+        at, label = divmod(int(np.argmax(noise)), noise.shape[1])
+        needed = _copies(float(noise[at, label]), precision**2)
+        where = f"label '{experiment.system.labels[label]}' at time {times[at]:.4g}" if needed != ANY else ""
+        rows.append(Row(f"standard deviation of every n/N below {precision:g}", needed, where))
     name = f"mean infidelity below its square, {precision**2:.3g}"
     if offset >= precision**2:
         return [*rows, Row(name, "no number will do", f"the start is off by {offset:.2g}")]
-    return [*rows, Row(name, _copies(loss, precision**2 - offset), f"time {times[last]:.4g}" if loss > 0.0 else "")]
+    needed = _copies(loss, precision**2 - offset)
+    return [*rows, Row(name, needed, f"time {times[last]:.4g}" if needed != ANY else "")]
 
 
 def _band(experiment: Experiment, theory: CopyDynamics, law: xr.Dataset) -> list[Row]:
     """The error of the scenario's own N, the noisiest label first."""
     total, times, last = copies_in_all(experiment, theory), experiment.tlist, _last_finite(law)
-    spread = np.sqrt(np.nan_to_num(law["frequency_noise"].values) / total)
     when = "at the end" if last == times.size - 1 else f"at time {times[last]:.4g}"
     rows = [Row(f"what {_whole(total)} copies give", when, "largest on the way")]
+    if "frequency_noise" in law:
+        rows += _spreads(experiment, np.sqrt(np.nan_to_num(law["frequency_noise"].values) / total), last)
+    start = float(law.attrs["offset"])
+    remedies = bool(theory.spectators or theory.floor or theory.admixture)  # without, it is what rounding left
+    rows.append(Row("mean infidelity", f"{float(law['infidelity_law'].values[last]) / total + start:.3g}"))
+    if remedies:
+        rows.append(Row("  of it the start itself", f"{start:.3g}"))
+    return rows
+
+
+def _spreads(experiment: Experiment, spread: np.ndarray, last: int) -> list[Row]:
+    """The standard deviations (time, beable) at ``times[last]`` and at their largest, the noisiest label first."""
+    rows, times = [], experiment.tlist
     order = np.argsort(-spread.max(axis=0), kind="stable")
     for label in order[:MOST_LINES]:
         name = f"standard deviation of n/N, label '{experiment.system.labels[label]}'"
@@ -178,11 +204,6 @@ def _band(experiment: Experiment, theory: CopyDynamics, law: xr.Dataset) -> list
         rows.append(Row(name, f"{spread[last, label]:.3g}", f"{spread[at, label]:.3g} at time {times[at]:.4g}"))
     if order.size > MOST_LINES:
         rows.append(Row(f"and {order.size - MOST_LINES} more, with less", ""))
-    start = float(law.attrs["offset"])
-    remedies = bool(theory.spectators or theory.floor or theory.admixture)  # without, it is what rounding left
-    rows.append(Row("mean infidelity", f"{float(law['infidelity_law'].values[last]) / total + start:.3g}"))
-    if remedies:
-        rows.append(Row("  of it the start itself", f"{start:.3g}"))
     return rows
 
 
@@ -216,10 +237,12 @@ def _limits(experiment: Experiment, theory: CopyDynamics, law: xr.Dataset, ket: 
 def _nodes(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray, stages: list[Stage]) -> Iterator[Item]:
     names, filled = experiment.system.labels, np.flatnonzero(ket)
     if filled.size == 1:
-        yield Item("nodes", f"all copies start with label '{names[filled[0]]}', with none to copy: nothing ever moves")
+        yield Item(
+            "nodes", f"all copies start with label '{names[int(filled[0])]}', with none to copy: nothing ever moves"
+        )
         return
     if filled.size < ket.size:
-        empty = _listed([names[label] for label in np.flatnonzero(ket == 0)])
+        empty = _listed([name for name, amplitude in zip(names, ket) if amplitude == 0.0])
         yield Item("empty", f"{empty} without a copy at the start and for ever; the others go on as if H had no more")
     if theory.floor:
         yield Item("nodes", "no label can die out: the floor keeps copies in each")
@@ -297,7 +320,7 @@ def _grid(rows: list[Row]) -> list[str]:
 def _copies(law: float, bound: float) -> str:
     """Write the least N at which law / N is below ``bound``, rounded up to three digits."""
     if law <= 0.0:
-        return "any"
+        return ANY
     needed = max(1, math.ceil(law / bound))
     unit = 10 ** max(0, len(str(needed)) - 3)
     return _whole(-(-needed // unit) * unit)

@@ -114,13 +114,13 @@ def _longest(experiment: Experiment, theory: Theory, replicas: int, seed: int, e
 
 
 def _run(experiment: Experiment, theory: Theory, share: float, replicas: int, seed: int) -> _Piece:
-    piece = _first(experiment, share)
+    piece = first_part(experiment, share)
     start = time.perf_counter()
     result = theory.evolve(piece, seed, replicas)
     return _Piece(share, replicas, result, max(time.perf_counter() - start, 1e-6))
 
 
-def _first(experiment: Experiment, share: float) -> Experiment:
+def first_part(experiment: Experiment, share: float) -> Experiment:
     """Give the experiment that ends after a ``share`` of the time, with the same save times until then."""
     times = experiment.tlist
     if share >= 1.0 or times.size < 2:
@@ -136,8 +136,14 @@ def _fewer_rows(experiment: Experiment, theory: Theory) -> tuple[Theory, float]:
     if rows <= MOST_ROWS or not isinstance(theory, CopyDynamics):
         return theory, 1.0
     scale = rows / MOST_ROWS
-    fewer = {name: int(getattr(theory, name) / scale) for name in ("copies", "spectators", "floor")}
-    return replace(theory, **fewer, engine="agents", follow=()), scale
+    return replace(
+        theory,
+        copies=int(theory.copies / scale),
+        spectators=int(theory.spectators / scale),
+        floor=int(theory.floor / scale),
+        engine="agents",
+        follow=(),
+    ), scale
 
 
 def _rows(experiment: Experiment, theory: Theory) -> int:

@@ -12,7 +12,7 @@ from exact import EXACT, train, triangle, turned
 
 from copydyn import compare, explain, laws
 from copydyn.__main__ import main
-from copydyn.course import Stage, course, start_of
+from copydyn.course import Stage, course, covariance_seconds, start_of
 from copydyn.experiment import Experiment
 from copydyn.laws import NodeCrossing
 from copydyn.probe import probe
@@ -324,6 +324,30 @@ def test_too_many_labels(told):
     text = flat(told("ring-flux", "system.sites=600", "theory.copies=1e4", "schedule={stop=0.2,points=2}"))
     assert "they cost too much for 600 labels, more than 512: neither precision nor nodes are foreseen" in text
     assert "as far as tried" in text
+
+
+def test_a_law_that_takes_too_long(told, monkeypatch):
+    """The covariance alone: infidelity, nodes and events take no time."""
+    whole = told("ring-flux", "theory.copies=1000")
+    monkeypatch.setattr(explain, "PATIENCE", 0.0)
+    text = told("ring-flux", "theory.copies=1000")
+    assert "the standard deviations are left out: their law would take about" in flat(text)
+    assert "standard deviation of" not in text
+    for line in ("mean infidelity below its square", "mean infidelity  ", "nodes", "events"):
+        (seen,) = re.findall(rf"^ +{line}.*$", text, re.MULTILINE)
+        assert flat(seen) in flat(whole)
+
+
+@pytest.mark.parametrize(("sites", "stop"), [(3, 1000.0), (64, 16.0)])
+def test_the_time_of_a_law_is_foreseen(monkeypatch, sites, stop):
+    """Within a factor of four, of processor time."""
+    monkeypatch.setattr(time, "perf_counter", time.process_time)
+    experiment = load("ring-flux", [f"system.sites={sites}", f"schedule={{stop={stop},points=21}}"]).experiment
+    foreseen = covariance_seconds(experiment, experiment.ket)
+    start = time.process_time()
+    laws.kick_covariance(experiment.system.hamiltonian, experiment.ket, experiment.tlist)
+    spent = time.process_time() - start
+    assert spent / 4 < foreseen < 4 * spent
 
 
 def test_odds_that_nobody_knows(told, monkeypatch):
