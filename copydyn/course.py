@@ -33,6 +33,10 @@ MOST_STAGES = 8
 """Labels lost one after the other: what comes later is a guess upon guesses."""
 
 
+MOST_CROSSINGS = 40
+"""The noise at a crossing has to be gathered all the way from the start, for each of them."""
+
+
 class Stage(NamedTuple):
     """A part of the course on which the same labels have copies.
 
@@ -48,6 +52,8 @@ class Stage(NamedTuple):
         In order of time, ``label`` being a number of the system.
     lost : int or None
         The label that is taken to die out at ``end``.
+    searched : float
+        Until when crossings were looked for: ``end``, unless there are more than `MOST_CROSSINGS`.
     """
 
     start: float
@@ -56,6 +62,7 @@ class Stage(NamedTuple):
     events: float
     crossings: list[NodeCrossing]
     lost: int | None
+    searched: float
 
 
 def start_of(experiment: Experiment, theory: CopyDynamics, seed: int) -> np.ndarray:
@@ -104,16 +111,22 @@ def _stages(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray) -> It
             return
         rest, hamiltonian = ket[labels] / np.linalg.norm(ket[labels]), _among(experiment, labels)
         found: list[NodeCrossing] = []
+        searched = end
         if theory.floor == 0:
-            found = node_crossings(hamiltonian, rest, [start, end], hbar=hbar, copies=total, multinomial=drawn)
+            near = min(20.0 / total, 0.05 / labels.size)
+            searched = _few_crossings(hamiltonian, rest, start, end, hbar, near)
+            found = node_crossings(
+                hamiltonian, rest, [start, searched], hbar=hbar, copies=total, closer_than=near, multinomial=drawn
+            )
         last = number == MOST_STAGES - 1
         fatal = next(
             (row for row in found if not last and row.time > start and (row.extinction or 0.0) >= LIKELY), None
         )
         stop = fatal.time if fatal else end
         events = expected_events(hamiltonian, rest, [start, stop], hbar=hbar, copies=total)[-1]
-        near = [row._replace(label=int(labels[row.label])) for row in found if row.time <= stop]
-        yield Stage(start, stop, labels, float(events), near, int(labels[fatal.label]) if fatal else None)
+        crossings = [row._replace(label=int(labels[row.label])) for row in found if row.time <= stop]
+        lost = int(labels[fatal.label]) if fatal else None
+        yield Stage(start, stop, labels, float(events), crossings, lost, min(stop, searched))
         if fatal is None:
             return
         ket = np.zeros_like(ket)
@@ -135,3 +148,11 @@ def _at(hamiltonian: Any, ket: np.ndarray, start: float, end: float, hbar: float
     """Carry ``ket`` from ``start`` to ``end``."""
     last = Path.of(hamiltonian, ket, [start, end], hbar=hbar).stretches[-1]
     return np.asarray(last.kets(np.array([end]))[0])
+
+
+def _few_crossings(hamiltonian: Any, ket: np.ndarray, start: float, end: float, hbar: float, near: float) -> float:
+    """Say until when there are no more than `MOST_CROSSINGS` crossings."""
+    times = sorted(low.time for _, low in Path.of(hamiltonian, ket, [start, end], hbar=hbar).arrivals(near))
+    if len(times) <= MOST_CROSSINGS or times[MOST_CROSSINGS - 1] == times[MOST_CROSSINGS]:
+        return end
+    return 0.5 * (times[MOST_CROSSINGS - 1] + times[MOST_CROSSINGS])

@@ -183,7 +183,7 @@ def _band(experiment: Experiment, theory: CopyDynamics, law: xr.Dataset) -> list
     """The error of the scenario's own N, the noisiest label first."""
     total, times, last = copies_in_all(experiment, theory), experiment.tlist, _last_finite(law)
     when = "at the end" if last == times.size - 1 else f"at time {times[last]:.4g}"
-    rows = [Row(f"what {_whole(total)} copies give", when, "largest on the way")]
+    rows = [Row(f"what {_whole(total)} copies give", when, "largest on the way" if "frequency_noise" in law else "")]
     if "frequency_noise" in law:
         rows += _spreads(experiment, np.sqrt(np.nan_to_num(law["frequency_noise"].values) / total), last)
     start = float(law.attrs["offset"])
@@ -219,9 +219,10 @@ def _limits(experiment: Experiment, theory: CopyDynamics, law: xr.Dataset, ket: 
         node = laws.first_node(system.hamiltonian, ket, experiment.tlist, hbar=system.hbar)
         if node is not None:
             name = system.labels[node.label]
-            cause = f"the path meets the node of label '{name}'" if node.arrives else f"label '{name}' has no copies"
-            ends = "what is said above ends before" if _last_finite(law) > 0 else "it needs spectators"
-            yield Item("laws", f"they diverge at time {node.time:.4g}, where {cause}: {ends}")
+            ends = "what is said above ends before" if _last_finite(law) > 0 else "before anything is saved"
+            met, empty = f"the path meets the node of label '{name}'", f"label '{name}' has no copies"
+            where = f"{met}: {ends}" if node.arrives else f"{empty}: it needs spectators"
+            yield Item("laws", f"they diverge at time {node.time:.4g}, where {where}")
     total, last = copies_in_all(experiment, theory), _last_finite(law)
     if float(law["infidelity_law"].values[last]) > LARGE * total:
         yield Item(
@@ -256,6 +257,8 @@ def _nodes(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray, stages
         yield Item("" if number else "nodes", _crossing(row, names))
     if len(matter) > MOST_LINES:
         yield Item("", f"and {len(matter) - MOST_LINES} more")
+    if stages and stages[-1].searched < stages[-1].end:
+        yield Item("", f"those behind time {stages[-1].searched:.4g} were not looked at: there are too many")
     if len(matter) > 1:
         yield Item("", "the odds of each take it that the labels before it survived, or were lost as said under events")
 

@@ -140,6 +140,23 @@ def test_labels_without_copies_take_no_part():
     assert stage.events == pytest.approx(100_000 * flow[1], rel=1e-4)
 
 
+def test_only_the_first_of_many_crossings_are_looked_at(told, monkeypatch):
+    """One of two labels is close to its node every pi/2: 14 times in 22, of which three may be looked at."""
+    h = np.array([[0.0, 1.0], [1.0, 0.0]])
+    ket = np.array([0.1, np.sqrt(0.99)])  # in phase: the minima are 0.01
+    (whole,) = staged(h, ket, [1.0, 23.0], copies=1000)
+    assert len(whole.crossings) == 14
+    assert whole.searched == 23.0
+    monkeypatch.setattr("copydyn.course.MOST_CROSSINGS", 3)
+    (part,) = staged(h, ket, [1.0, 23.0], copies=1000)
+    np.testing.assert_allclose(np.array(part.crossings), np.array(whole.crossings[:3]), rtol=1e-3)
+    assert part.searched == pytest.approx(1.0 + 1.75 * np.pi)
+    assert part.events == whole.events
+    changes = ["system.detuning=0", "system.coupling=1", "theory.copies=500", "schedule={stop=22,points=3}"]
+    text = flat(told("rabi", "preparation.amplitudes=[0.1,0.9949874371066199]", *changes))
+    assert "those behind time 5.498 were not looked at: there are too many" in text
+
+
 def test_one_label_alone_and_floors():
     assert staged(RESONANT, [1.0, 0.0], [0.0, 5.0]) == []
     (stage,) = staged(RESONANT, THROUGH_ZERO, [0.0, 5.0], floor=10)
@@ -251,6 +268,12 @@ def test_a_path_through_a_node(told):
     assert "about 6.4e+04 copy events a replica, label '0' at time 1.855 being lost; then nothing moves" in text
 
 
+def test_a_node_before_the_first_save_time(told):
+    text = flat(told("rabi-node", "schedule={stop=10,points=3}"))
+    assert "they diverge at time 1.855, where the path meets the node of label '0': before anything is saved" in text
+    assert "copies needed" not in text
+
+
 def test_a_floor(told):
     text = flat(told("rabi-node-spectators"))
     assert "100020 copies, engine exact, rule smolin, floor 10" in text
@@ -354,7 +377,7 @@ def test_odds_that_nobody_knows(told, monkeypatch):
     unknown = NodeCrossing(1, 3.0, 0.0, np.inf, 1.0, 0.0, np.nan)
     sure = NodeCrossing(0, 5.0, 1e-5, 0.0, 1.0, 1.0, 0.37)
     tiny = NodeCrossing(0, 1.0, 1e-4, 0.0, 1.0, 10.0, 4e-5)
-    stage = Stage(0.0, 20.0, np.array([0, 1]), 1e5, [tiny, unknown, sure], None)
+    stage = Stage(0.0, 20.0, np.array([0, 1]), 1e5, [tiny, unknown, sure], None, 20.0)
     monkeypatch.setattr(explain, "course", lambda *_: [stage])
     text = flat(told("rabi"))
     first = "label '0' at time 5: odds 0.37 to die out, 1 copies left at the mean"
