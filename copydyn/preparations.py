@@ -14,6 +14,9 @@ from copydyn.experiment import Preparation, System
 from copydyn.inputs import as_ket, as_real, as_whole
 from copydyn.refusal import BadValue
 
+MOST_DIAGONALISED = 4096
+"""Levels beyond which diagonalising takes minutes and gigabytes."""
+
 
 def ket(system: System, amplitudes: Sequence[complex], normalise: bool = False) -> Preparation:
     """Start from the given amplitudes (beable,)."""
@@ -54,6 +57,11 @@ def eigenstate(system: System, level: int = 0) -> Preparation:
     number = as_whole(level, "level")
     if number >= system.size:
         raise BadValue(f"level must be below {system.size}, the number of levels, but is {number}.")
+    if system.size > MOST_DIAGONALISED:
+        raise BadValue(
+            f"an eigenstate must be one of at most {MOST_DIAGONALISED} levels, as H is diagonalised whole, but there are "
+            f"{system.size}; give the ket itself."
+        )
     h = system.pulses[0].hamiltonian
     vectors = np.linalg.eigh(h if isinstance(h, np.ndarray) else h.toarray())[1]
     return Preparation(vectors[:, number], normalise=True)
