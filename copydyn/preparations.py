@@ -59,8 +59,8 @@ def eigenstate(system: System, level: int = 0) -> Preparation:
         raise BadValue(f"level must be below {system.size}, the number of levels, but is {number}.")
     if system.size > MOST_DIAGONALISED:
         raise BadValue(
-            f"an eigenstate must be one of at most {MOST_DIAGONALISED} levels, as H is diagonalised whole, but there are "
-            f"{system.size}; give the ket itself."
+            f"an eigenstate must be one of at most {MOST_DIAGONALISED} levels, as H is diagonalised whole, but has "
+            f"{system.size} to choose from; give the ket itself."
         )
     h = system.pulses[0].hamiltonian
     vectors = np.linalg.eigh(h if isinstance(h, np.ndarray) else h.toarray())[1]
