@@ -54,11 +54,11 @@ def generator(unitary: Any, duration: float, hbar: float = 1.0) -> np.ndarray:
 def rotated(experiment: Experiment, unitary: Any, duration: float) -> Experiment:
     """Append a pulse that turns the ket by U, so that the counts after it are frequencies in the basis of U's rows.
 
-    n_k/N at the last save time is then the share of copies with sum_a U_ka psi_a: an observable A = sum_k a_k |k><k|
-    with |k> = U^+ e_k, which is not diagonal in the beables, has the mean sum_k a_k n_k/N. The pulse is part of the
-    experiment: it has copy events and noise of its own, and where its path meets a node an ensemble can be stopped on it.
-    It ends at one more save time, ``tlist[-1] + duration``, at which e_ops are read off the turned ket; the pulses that
-    the system had after ``tlist[-1]`` are dropped.
+    n_k/N at the last save time follows |sum_a U_ka psi_a|^2: an observable A = sum_k a_k |k><k| with |k> = U^+ e_k,
+    which is not diagonal in the beables, has the mean sum_k a_k n_k/N. The pulse is part of the experiment: it has copy
+    events and noise of its own, and an ensemble can be stopped where its path meets a node. It ends at one more save
+    time, ``tlist[-1] + duration``, at which e_ops are read off the turned ket; the pulses that the system had after
+    ``tlist[-1]`` are dropped.
 
     Parameters
     ----------
