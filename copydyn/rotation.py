@@ -42,9 +42,8 @@ def generator(unitary: Any, duration: float, hbar: float = 1.0) -> np.ndarray:
     """
     u = as_unitary(unitary, "U")
     scale = as_real(hbar, "hbar", positive=True) / as_real(duration, "duration", positive=True)
-    upper, vectors = schur(
-        u, output="complex"
-    )  # of a normal matrix: diagonal, with orthonormal vectors even if degenerate
+    # a normal matrix has a diagonal Schur form, and its vectors are orthonormal even where they are degenerate
+    upper, vectors = schur(u, output="complex")
     angles = np.angle(np.diagonal(upper))
     angles = np.where(angles < -np.pi + MINUS_ONE, np.pi, angles)
     h = (vectors * (-scale * angles)) @ vectors.conj().T
