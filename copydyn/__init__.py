@@ -30,7 +30,7 @@ _HOME = {
     "linear_noise": "copydyn.laws",
     "plot": "copydyn.plots",
 }
-_MODULES = ("abm", "drives", "histories", "laws", "parts", "result", "systems", "theories")
+_MODULES = ("abm", "bases", "drives", "histories", "laws", "parts", "result", "rotation", "systems", "theories")
 
 __all__ = [
     "Experiment",
