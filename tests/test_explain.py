@@ -1,6 +1,8 @@
 """What is foreseen against what then happens, against closed forms, and the sentences of every case."""
 
 import re
+import subprocess
+import sys
 import time
 import tracemalloc
 from pathlib import Path
@@ -72,6 +74,27 @@ def test_simulated_events(case):
         verdicts.assert_mean(events[:, at], expected[at], detects=0.01 * expected[at])
         with pytest.raises(AssertionError, match="errors off"):  # the control
             verdicts.assert_mean(events[:, at], 1.01 * expected[at], detects=0.02 * expected[at])
+
+
+def test_noise_makes_events_on_an_edge_at_rest():
+    """Beyond the law, sqrt(N) int E|dJ| dt of an edge whose current J vanishes by symmetry, dJ by the law of the noise.
+
+    To a quarter of a unit of 0.35; without them the law would be missed.
+    """
+    h = np.array([[0.5, 0.4, 0.4], [0.4, 0.0, 0.6], [0.4, 0.6, 0.0]])
+    psi, times, copies = np.array([0.6 * np.exp(1j), *np.sqrt([0.32, 0.32])]), np.linspace(0, 2, 201), 10_000
+    noise = laws.kick_covariance(h, psi, times)
+    lever = np.zeros((times.size, 3), complex)  # dJ = 2 Im[lever . dpsi], J = 2 Im[conj(psi_1) h psi_2]
+    lever[:, 1], lever[:, 2] = -0.6 * noise.ket[:, 2].conj(), 0.6 * noise.ket[:, 1].conj()
+    square = np.einsum("ta,tab,tb->t", lever, noise.covariance, lever.conj()).real
+    variance = 2 * (square - np.einsum("ta,tab,tb->t", lever, noise.relation, lever).real)
+    expected = np.trapezoid(np.sqrt(2 / np.pi * variance), times)
+    experiment = Experiment.of(h, psi, times[[0, -1]])
+    events = CopyDynamics(copies).evolve(experiment, seed=1, replicas=1000)["events"].values[:, -1]
+    beyond = (events - laws.expected_events(h, psi, times, copies=copies)[-1]) / np.sqrt(copies)
+    verdicts.assert_mean(beyond, expected, detects=0.25)
+    with pytest.raises(AssertionError, match="errors off"):  # the control
+        verdicts.assert_mean(beyond, 0.0, detects=0.25)
 
 
 def test_what_cannot_move_copies_nothing():
@@ -247,6 +270,17 @@ def test_many_labels_get_few_lines(told):
 
 
 # ---- sentences
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom copydyn.__main__ import main\n"
+        "try: main(['explain', '--help'])\nexcept SystemExit as end: assert end.code == 0\n"
+        "assert not {'numpy', 'pydantic', 'xarray', 'matplotlib', 'numba'} & set(sys.modules)"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert finished.returncode == 0, finished.stderr
+    assert "--precision" in finished.stdout
 
 
 def test_a_calm_scenario(told):

@@ -16,8 +16,8 @@ def expected_events(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, copies:
     """N int_0^t sum_e 2 R_e sqrt(rho_a rho_b) |sin theta_e| dt': the mean number of copy events, (32) of Smolin 2012.
 
     On each edge this is the current of |psi|^2 without its sign, so that no fewer events could bring the copies where
-    they go. The limit N -> infinity; finite N adds a number of events that does not grow with N, except where an edge
-    is at rest: there the noise itself makes events, about sqrt(N) of them.
+    they go. The limit N -> infinity; finite N adds a number of events that does not grow with N, except where the path
+    leaves an edge at rest, on which the noise of the others makes events: about sqrt(N) of them.
 
     Parameters
     ----------
