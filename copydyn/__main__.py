@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
-            return _list() if arguments.command == "list" else _scenario(arguments)
+            return _COMMANDS[arguments.command](arguments)
     except Refusal as refusal:
         for sentence in str(refusal).split("\n"):
             print(f"copydyn: {sentence}", file=sys.stderr)
@@ -82,7 +82,17 @@ def _scenario(arguments: argparse.Namespace) -> int:
     return HOLDS if outcome.holds else DOES_NOT_HOLD
 
 
-def _list() -> int:
+def _explain(arguments: argparse.Namespace) -> int:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # see `_scenario`
+    from copydyn.explain import explain
+    from copydyn.scenario import load
+    from copydyn.toml_text import parsed_value
+
+    _say(explain(load(arguments.scenario, arguments.overrides), parsed_value(arguments.precision)))
+    return HOLDS
+
+
+def _list(_: argparse.Namespace) -> int:
     from copydyn.source import read, shipped
     from copydyn.toml_text import shown
 
@@ -98,6 +108,9 @@ def _list() -> int:
         if not claims:
             _say(f"{'':<{width}}  claims nothing")
     return 0
+
+
+_COMMANDS = {"scenario": _scenario, "explain": _explain, "list": _list}
 
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -136,9 +149,13 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     scenario.add_argument("--no-plot", action="store_true", help="do not draw figure.png")
     scenario.add_argument("--quiet", action="store_true", help="print nothing but refusals")
+    foresee = commands.add_parser("explain", help="foresee precision, nodes, events, time and memory of a scenario")
+    foresee.add_argument("scenario", metavar="NAME_OR_PATH", help="a shipped scenario, or the path of a TOML file")
+    foresee.add_argument("overrides", metavar="table.key=value", nargs="*", help="values in place of the file's")
+    foresee.add_argument("--precision", metavar="P", default="0.01", help="deviation wanted of every n/N (0.01)")
     commands.add_parser("list", help="name the shipped scenarios and what they claim")
     arguments, rest = parser.parse_known_args(argv)
-    unknown = [word for word in rest if word.startswith("-") or arguments.command != "scenario"]
+    unknown = [word for word in rest if word.startswith("-") or arguments.command == "list"]
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if rest:  # overrides that stand behind an option, which argparse leaves over

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,18 +11,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from copydyn.inputs import shown
 from copydyn.refusal import BadType, BadValue, Refusal
 
 NPY = b"\x93NUMPY"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 SPARSE_PARTS = {"format", "shape", "data"}
 """What `scipy.sparse.save_npz` writes, whatever the format."""
-
-BROKEN = (
-    ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, MemoryError, RuntimeError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What numpy, scipy and zipfile raise for files that are cut off or altered."""
 
 
 def read_array(path: str, key: str = "") -> Any:
@@ -65,10 +59,11 @@ def read_array(path: str, key: str = "") -> Any:
             raise BadValue(f"path must name a .npy or .npz file, but {where} is none; write one with numpy.save.")
         content.seek(0)
         try:
-            return _array_in(content, where, key)
-        except BROKEN as cause:
-            if isinstance(cause, BadValue):
-                raise
+            with warnings.catch_warnings(action="ignore"):  # that a header is old, or of another version
+                return _array_in(content, where, key)
+        except Refusal:
+            raise
+        except Exception as cause:  # numpy, zipfile, zlib and tokenize fail on altered bytes in ways that none lists
             if "allow_pickle" in str(cause):
                 raise BadValue(
                     f"path must name a file of numbers, but {where} holds pickled objects, which are never loaded "
@@ -103,7 +98,7 @@ def _array_in(content: Any, where: str, key: str) -> Any:
         key = names[0]
     if key not in names:
         raise BadValue(
-            f"key must be one of {', '.join(names)} for {where}, but is {key!r}; choose an array by its name."
+            f"key must be one of {shown(names)[1:-1]} for {where}, but is {key!r}; choose an array by its name."
         )
     array = loaded[key]
     if not isinstance(array, np.ndarray):

@@ -1,14 +1,32 @@
-"""What can be read off a ket at a save time."""
+"""What can be read off a ket at a save time, and the registry of what can be read off a result."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
+from copydyn import histories
 from copydyn.experiment import Experiment
 from copydyn.inputs import Matrix
+
+
+class Observable(NamedTuple):
+    """A function of a result, with the unit and the name of what it gives; "time" is the result's own unit of time."""
+
+    function: Callable[..., Any]
+    units: str
+    long_name: str
+
+
+OBSERVABLES = {
+    "path_of": Observable(histories.path_of, *histories.ABOUT["path_of"]),
+    "waiting_times": Observable(histories.waiting_times, *histories.ABOUT["waiting_times"]),
+    "running_frequency": Observable(histories.running_frequency, *histories.ABOUT["running_frequency"]),
+    "autocorrelation": Observable(histories.autocorrelation, *histories.ABOUT["autocorrelation"]),
+}
 
 
 def expectation(operator: Matrix, kets: np.ndarray) -> np.ndarray:

@@ -125,10 +125,10 @@ def _checkpoints(scenario: Scenario, seed: int, out: Path) -> dict[str, Path]:
 
 
 def law_of(experiment: Experiment, theory: Theory, seed: int) -> xr.Dataset | None:
-    """Say what N copies must give, or None where no law is known: unaligned phases, another rule, too many labels."""
-    if not isinstance(theory, CopyDynamics) or theory.phase_spread or experiment.system.size > MOST_LABELS:
+    """Say what N copies must give, or None where no law is known: unaligned phases, no N, another rule, many labels."""
+    if not isinstance(theory, CopyDynamics) or experiment.system.size > MOST_LABELS:
         return None
-    if isinstance(theory.rule, Rule) or theory.engine == "meanfield":
+    if not theory.aligned or theory.engine == "meanfield" or isinstance(theory.rule, Rule):
         return None
     expected = replace(theory, preparation="largest_remainder")  # what the multinomial counts are drawn around
     ket = expected.prepare(experiment, seed).ket

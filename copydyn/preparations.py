@@ -16,6 +16,9 @@ from copydyn.inputs import as_ket, as_real, as_whole
 from copydyn.refusal import BadValue
 from copydyn.systems.square_lattice import as_pair, coordinates
 
+MOST_DIAGONALISED = 4096
+"""Levels beyond which diagonalising takes minutes and gigabytes."""
+
 
 def ket(system: System, amplitudes: Sequence[complex], normalise: bool = False) -> Preparation:
     """Start from the given amplitudes (beable,)."""
@@ -95,6 +98,11 @@ def eigenstate(system: System, level: int = 0) -> Preparation:
     number = as_whole(level, "level")
     if number >= system.size:
         raise BadValue(f"level must be below {system.size}, the number of levels, but is {number}.")
+    if system.size > MOST_DIAGONALISED:
+        raise BadValue(
+            f"an eigenstate must be one of at most {MOST_DIAGONALISED} levels, as H is diagonalised whole, but has "
+            f"{system.size} to choose from; give the ket itself."
+        )
     h = system.pulses[0].hamiltonian
     vectors = np.linalg.eigh(h if isinstance(h, np.ndarray) else h.toarray())[1]
     return Preparation(vectors[:, number], normalise=True)

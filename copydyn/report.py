@@ -128,7 +128,7 @@ def _rows(result: xr.Dataset, comparison: xr.Dataset) -> Iterator[Row]:
         yield Row("N x infidelity at the end", _value(last, "infidelity", copies), law)
     noise = np.asarray(last["predicted_deviation"].values) if "predicted_deviation" in last else np.array([np.nan])
     known = bool(np.all(np.isfinite(noise)))
-    largest = (f"{noise.max():.3g}", "one deviation of the noisiest label") if known else ("", "")
+    largest = (f"{noise.max():.3g}", "deviation of the noisiest label") if known else ("", "")
     total = (f"{0.5 * math.sqrt(2.0 / math.pi) * noise.sum():.3g}", "by noise alone") if known else ("", "")
     yield Row("max |n/N - |psi|^2| at the end", _value(last, "max_deviation"), *largest)
     yield Row("  its largest value on the way", _value(comparison, "worst_deviation"))

@@ -15,6 +15,9 @@ from copydyn.refusal import BadValue
 MINUS_ONE = 1e-9
 """Eigenvalues nearer to -1 than this get the angle +pi: rounding must not tear a degenerate pair apart."""
 
+ROUNDING = 1e-12
+"""Share of the time before the rotation that is no pulse but what adding up durations leaves."""
+
 
 def generator(unitary: Any, duration: float, hbar: float = 1.0) -> np.ndarray:
     """Give the Hermitian H with exp(-i H duration / hbar) = U: H = (i hbar / duration) log U on the principal branch.
@@ -39,9 +42,8 @@ def generator(unitary: Any, duration: float, hbar: float = 1.0) -> np.ndarray:
     """
     u = as_unitary(unitary, "U")
     scale = as_real(hbar, "hbar", positive=True) / as_real(duration, "duration", positive=True)
-    upper, vectors = schur(
-        u, output="complex"
-    )  # of a normal matrix: diagonal, with orthonormal vectors even if degenerate
+    # a normal matrix has a diagonal Schur form, and its vectors are orthonormal even where they are degenerate
+    upper, vectors = schur(u, output="complex")
     angles = np.angle(np.diagonal(upper))
     angles = np.where(angles < -np.pi + MINUS_ONE, np.pi, angles)
     h = (vectors * (-scale * angles)) @ vectors.conj().T
@@ -51,10 +53,11 @@ def generator(unitary: Any, duration: float, hbar: float = 1.0) -> np.ndarray:
 def rotated(experiment: Experiment, unitary: Any, duration: float) -> Experiment:
     """Append a pulse that turns the ket by U, so that the counts after it are frequencies in the basis of U's rows.
 
-    n_k/N at the last save time is then the share of copies with sum_a U_ka psi_a: an observable A = sum_k a_k |k><k|
-    with |k> = U^+ e_k, which is not diagonal in the beables, has the mean sum_k a_k n_k/N. The pulse is part of the
-    experiment, with copy events and noise of its own. It ends at one more save time, ``tlist[-1] + duration``; what
-    would have happened to the system after ``tlist[-1]`` does not happen.
+    n_k/N at the last save time follows |sum_a U_ka psi_a|^2: an observable A = sum_k a_k |k><k| with |k> = U^+ e_k,
+    which is not diagonal in the beables, has the mean sum_k a_k n_k/N. The pulse is part of the experiment: it has copy
+    events and noise of its own, and an ensemble can be stopped where its path meets a node. It ends at one more save
+    time, ``tlist[-1] + duration``, at which e_ops are read off the turned ket; the pulses that the system had after
+    ``tlist[-1]`` are dropped.
 
     Parameters
     ----------
@@ -78,7 +81,7 @@ def rotated(experiment: Experiment, unitary: Any, duration: float) -> Experiment
         raise BadValue(f"duration must be longer than the clock can tell at time {end:g}, but is {duration:g}.")
     pulses, now = [], 0.0
     for pulse in system.pulses:
-        if now >= end:
+        if end - now <= ROUNDING * end:
             break
         pulses.append((min(pulse.duration, end - now), pulse.hamiltonian))
         now += pulse.duration

@@ -19,3 +19,25 @@ def plus_minus(value: float, error: float) -> str:
     digits = max(0, 1 - math.floor(math.log10(error)) + power)
     pair = f"{value / 10.0**power:.{digits}f} ± {error / 10.0**power:.{digits}f}"
     return f"({pair})e{power:+03d}" if power else pair
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time with two digits, in the unit that suits it: "0.0034 s", "12 s", "3.5 h"."""
+    unit, name = next(
+        (length, name)
+        for length, name in ((365.25 * 86400.0, "years"), (86400.0, "days"), (3600.0, "h"), (60.0, "min"), (0.0, "s"))
+        if seconds >= 2.0 * length
+    )
+    return f"{_two_digits(seconds / (unit or 1.0))} {name}"
+
+
+def size(count: float) -> str:
+    """Write a number of bytes with two digits: "0.85 kB", "30 MB"."""
+    power = min(5, max(1, math.floor(math.log10(max(count, 1.0)) / 3.0)))
+    return f"{_two_digits(count / 1000.0**power)} {'kMGTP'[power - 1]}B"
+
+
+def _two_digits(value: float) -> str:
+    if not 0.0 < value < 1e6:
+        return f"{value:.2g}"
+    return f"{round(value, 1 - math.floor(math.log10(value))):.{max(0, 1 - math.floor(math.log10(value)))}f}"

@@ -59,8 +59,8 @@ def test_an_npz_file_is_read_by_its_keys(here, save, refuses):
     system = hamiltonian("both.npz", key="H")
     assert np.array_equal(system.hamiltonian, hamiltonian("one.npz").hamiltonian)
     assert np.allclose(ket_of(start(system, "both.npz", key="psi0"), system), KET)
-    refuses(lambda: hamiltonian("both.npz"), ValueError, r"key must be one of H, psi0 for 'both.npz', but is ''; ")
-    refuses(lambda: hamiltonian("both.npz", key="h"), ValueError, r"key must be one of H, psi0 .* but is 'h'; ")
+    refuses(lambda: hamiltonian("both.npz"), ValueError, r"key must be one of 'H', 'psi0' for 'both.npz', but is ''; ")
+    refuses(lambda: hamiltonian("both.npz", key="h"), ValueError, r"key must be one of 'H', 'psi0' .* but is 'h'; ")
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -111,6 +111,7 @@ BAD = [
     ("none.npz", npz_of(), "path must name a file with an array in it, but 'none.npz' is empty"),
     ("foreign.npz", npz_of(readme=b"hello"), "key must name an array, but 'readme' of 'foreign.npz' is none"),
     ("magic.npy", b"\x93NUMPY", "path must name a whole file, but 'magic.npy' is cut off or damaged"),
+    ("header.npy", saved(np.save, H).replace(b"}", b"("), "path must name a whole file, but 'header.npy' is cut off"),
     ("half.npy", saved(np.save, H)[:-20], "path must name a whole file, but 'half.npy' is cut off"),
     ("half.npz", saved(np.savez, H)[:-20], "path must name a whole file, but 'half.npz' is cut off"),
     ("half-sparse.npz", saved(sparse.save_npz, sparse.csr_array(H))[:300], "but 'half-sparse.npz' is cut off"),

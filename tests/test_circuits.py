@@ -203,6 +203,7 @@ BAD_CIRCUITS = [
     (lambda: train_of([(NAN * np.eye(2), 0)], 2), ValueError, "matrix of gate 0 must be finite"),
     (lambda: random_circuit(1), ValueError, "qubits must be >= 2"),
     (lambda: random_circuit(depth=0), ValueError, "depth must be >= 1"),
+    (lambda: random_circuit(depth=1e15), ValueError, "depth must be at most 10000"),
     (lambda: random_circuit(seed=-1), ValueError, "seed must be >= 0"),
 ]
 

@@ -182,6 +182,11 @@ def test_a_composite_of_rows():
         (lambda: composite({"A": "x"}), TypeError, r"part 'A': H must be an array of numbers"),
         (lambda: composite({"A": [(0.0, IDLE)]}), ValueError, "part 'A': the duration of pulse 0 must be > 0"),
         (lambda: composite({"A": two_level(hbar=2.0)}), ValueError, "part 'A' must have hbar = 1 like the whole"),
+        (
+            lambda: composite(dict.fromkeys("ABCDEFGH", sparse.eye_array(20))),
+            ValueError,
+            "at most 2147483647 joint labels",
+        ),
         (lambda: composite({"A": IDLE}, hbar=0), ValueError, "hbar must be > 0"),
         (lambda: composite({"A": IDLE, "B": IDLE}, IDLE), ValueError, r"interaction must act on the 2 x 2 = 4 joint"),
         (lambda: composite({"A": IDLE}, [[0, 1], [0, 0]]), ValueError, "interaction must be Hermitian"),

@@ -26,6 +26,7 @@ from copydyn.rules import RULES, Harmonic, Rule
 
 TRIANGLE = np.array([[0.0, 0.5 + 0.2j, 0.4 - 0.3j], [0.5 - 0.2j, 0.4, 0.3 + 0.4j], [0.4 + 0.3j, 0.3 - 0.4j, -0.3]])
 EVEN = np.array([0.6, 0.6 * np.exp(3.9j), np.sqrt(0.28) * np.exp(1.2j)])
+HALF = np.array([[0.0, 0.5], [0.5, 0.0]])
 TWO_WAYS = Rule(0.6, -0.7, 1.5, (Harmonic(1, 1.0, 1.0, 0.3, 0.2), Harmonic(2, 0.6, -0.3, 2.4, -0.7)))
 FROZEN = Rule(q=0.0, phases="frozen")
 
@@ -259,9 +260,17 @@ def test_the_point_of_quantum_mechanics_obeys_the_infidelity_law():
     verdicts.assert_mean(samples, law, detects=0.25 * law)
 
 
+@pytest.mark.parametrize("m", [0.3, 1.0])
+def test_the_point_of_quantum_mechanics_dies_at_nodes_as_it_should(m):
+    """Extinct at a resonant crossing with the chance exp(-m), m = N rho_min: all depends on the steps near the node."""
+    copies = 1000
+    x = 2 * np.sqrt(m / copies * (1 - m / copies))
+    found = ensembles(Rule(), [500, 500], [0.0, np.arccos(x)], 2.6, 4000, HALF)  # psi_1/psi_0 = x - i sqrt(1 - x^2)
+    verdicts.assert_share(int((found[:, 0] == 0).sum()), 4000, np.exp(-m), detects=0.06)
+
+
 # --- exact statements ---------------------------------------------------------------------------------------------
 
-HALF = np.array([[0.0, 0.5], [0.5, 0.0]])
 QUARTER = [np.pi / 2, 0.0]  # theta = pi/2: copies of label 1 convert at the rate 2R = 1, unless q tells otherwise
 
 

@@ -95,6 +95,14 @@ def test_the_train_is_cut_where_the_pulse_begins(tlist, durations):
     assert np.allclose(after, hadamards(1) @ before, atol=1e-9)
 
 
+def test_a_train_that_ends_in_rounding_is_cut_clean():
+    """0.1 + 0.1 + 0.1 is more than 0.3, and 0.1 eight times is less than 0.8."""
+    for number, end in ((3, 0.3), (8, 0.8)):
+        plain = Experiment.of([(0.1, two_level(0.3).hamiltonian)] * 12, [0.8, 0.6j], [0.0, end])
+        durations = [pulse.duration for pulse in rotated(plain, hadamards(1), 0.5).system.pulses]
+        assert durations == pytest.approx([0.1] * number + [0.5], rel=1e-12)
+
+
 def test_frequencies_after_the_pulse_are_expectations_before_it():
     """A = sum_k a_k |k><k|, |k> the rows of U: sum_k a_k n_k/N at the end is <A> of the ensemble's own ket before the
     pulse, up to what the copy events of the pulse add, which is Gaussian with the variance of `linear_noise` for the

@@ -5,6 +5,7 @@ import tomllib
 import numpy as np
 import pytest
 
+import copydyn
 from copydyn.alignment import Alignment
 from copydyn.parsing import wanted
 from copydyn.pipeline import law_of
@@ -193,3 +194,14 @@ def test_engines_of_one_rule_agree(written):
     assert found["meanfield"].frequency.dims == found["exact"].frequency.dims
     start = (1e6 * np.array([0.64, 0.36]) + 1000) / 1_002_000
     assert np.allclose(found["meanfield"].probability.values[0], start, rtol=1e-12)
+
+
+def test_rules_are_part_of_the_public_face():
+    rule = copydyn.Rule(q=0.6, harmonics=[copydyn.Harmonic()])
+    h, ket, tlist = np.array([[0.3, 0.5], [0.5, -0.3]]), [0.8, 0.6j], np.linspace(0, 1, 3)
+    found = copydyn.copysolve(h, ket, tlist, copies=1e5, seed=1, rule=rule)
+    assert found.attrs["theory_rule"] == "Rule(q=0.6)"
+    limit = copydyn.copysolve(h, ket, tlist, copies=1e5, engine="meanfield", rule=rule)
+    assert np.abs(found.probability.values - limit.probability.values).max() < 8 / np.sqrt(1e5)
+    same = copydyn.copysolve(h, ket, tlist, copies=1e5, seed=1, rule=copydyn.Rule())
+    assert same.counts.equals(copydyn.copysolve(h, ket, tlist, copies=1e5, seed=1).counts)

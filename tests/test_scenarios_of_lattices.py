@@ -55,7 +55,7 @@ def test_without_a_floor_few_copies_tunnel():
 
 
 def test_fringes_kill_what_spectators_at_the_start_keep_alive():
-    """The total variations that the descriptions give, to a quarter; means of four runs differ by less than 0.14."""
+    """The total variations that the descriptions give, to a quarter; means of four differ by 0.14 at most."""
     for name, spectators, expected in [
         ("barrier", 0, 0.49),
         ("barrier", 50, 0.18),

@@ -239,6 +239,7 @@ BAD_PREPARATIONS = [
     (lambda: preparations.packet(RING, NAN, 1), ValueError, "centre must be finite"),
     (lambda: ket_of(preparations.packet(RING, 1e9, 1), RING), ValueError, "psi0 must not be the zero vector"),
     (lambda: preparations.eigenstate(RING, 12), ValueError, "level must be below 12, .* but is 12"),
+    (lambda: preparations.eigenstate(ring(4097)), ValueError, "one of at most 4096 levels, .* but has 4097"),
     (lambda: preparations.eigenstate(RING, -1), ValueError, "level must be >= 0"),
 ]
 

@@ -1,16 +1,18 @@
 """What theory predicts about an ensemble of N copies without simulating one.
 
-Three laws, each without a free parameter; their derivations are in docs/theory.md:
+Four laws, each without a free parameter; their derivations are in docs/theory.md:
 
 - the infidelity that the copy events alone cause (`infidelity_law`),
 - the covariance of the frequencies (`linear_noise`), and of the whole ket behind both (`kick_covariance`),
-- extinction where Schrödinger's path comes close to a node (`node_crossings`).
+- extinction where Schrödinger's path comes close to a node (`node_crossings`),
+- how many copy events there are (`expected_events`).
 """
 
 from __future__ import annotations
 
 from copydyn.laws.covariance import KickCovariance, kick_covariance, linear_noise
 from copydyn.laws.crossings import NodeCrossing, node_crossings
+from copydyn.laws.events import expected_events
 from copydyn.laws.extinction import Turning, binomial_turning, extinction_probability
 from copydyn.laws.finite_copies import finite_copies
 from copydyn.laws.infidelity import infidelity_law
@@ -22,6 +24,7 @@ __all__ = [
     "NodeCrossing",
     "Turning",
     "binomial_turning",
+    "expected_events",
     "extinction_probability",
     "finite_copies",
     "first_node",

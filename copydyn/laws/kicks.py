@@ -18,6 +18,21 @@ from copydyn.laws.path import Edges
 
 
 @allocating_kernel
+def event_rates(kets: np.ndarray, edges: Edges, rounding: float) -> np.ndarray:
+    """sum_e r_e, the rate of copy events a copy, and its rounding error; float64 (2, time)."""
+    out = np.zeros((2, kets.shape[0]))
+    strength = np.abs(edges.coupling)
+    for t in range(kets.shape[0]):
+        psi, size = kets[t], np.abs(kets[t])
+        for e in range(edges.a.size):
+            a, b = edges.a[e], edges.b[e]
+            if size[a] > rounding and size[b] > rounding:
+                out[0, t] += 2.0 * abs((np.conj(psi[a]) * psi[b] * edges.coupling[e]).imag)
+                out[1, t] += 2.0 * rounding * strength[e] * (size[a] + size[b])
+    return out
+
+
+@allocating_kernel
 def losses(kets: np.ndarray, edges: Edges, rounding: float) -> np.ndarray:
     """sum_e r_e |k_e|^2, the rate of N times the infidelity, and its rounding error; float64 (2, time).
 

@@ -19,6 +19,9 @@ from copydyn.rotation import generator
 MOST_QUBITS = 16
 """65 536 labels."""
 
+MOST_LAYERS = 10_000
+"""Of random gates: beyond it a typing error is likelier than a wish."""
+
 NOTHING = 1e-13
 """Entries of a generator below this share of the largest are rounding: no edge is made of them."""
 
@@ -66,7 +69,7 @@ def random_circuit(qubits: int = 3, depth: int = 4, seed: int = 0, duration: flo
     count = as_whole(qubits, "qubits", least=2, most=MOST_QUBITS)
     words = np.random.Generator(np.random.PCG64(as_whole(seed, "seed")))
     gates = []
-    for layer in range(as_whole(depth, "depth", least=1)):
+    for layer in range(as_whole(depth, "depth", least=1, most=MOST_LAYERS)):
         first = layer % 2 if count > 2 else 0
         gates += [(_haar(4, words), (qubit, qubit + 1)) for qubit in range(first, count - 1, 2)]
     return train_of(gates, count, duration=duration, hbar=hbar, name="random-circuit")

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import Part, System
-from copydyn.inputs import Matrix, as_hermitian, as_real, as_reals, shown
+from copydyn.inputs import MOST_LABELS, Matrix, as_hermitian, as_real, as_reals, shown
 from copydyn.refusal import BadType, BadValue
 from copydyn.systems.few_level import as_complex
 from copydyn.systems.spins import PAULI
@@ -63,7 +63,9 @@ def composite(
         raise BadType("parts must be a mapping of names to Hamiltonians, such as {'A': h_a, 'B': h_b}.")
     systems = [_as_system(part, f"part '{title}'", hbar) for title, part in parts.items()]
     sizes = [system.size for system in systems]
-    total = int(np.prod(sizes))
+    total = math.prod(sizes)
+    if total > MOST_LABELS:
+        raise BadValue(f"parts must have at most {MOST_LABELS} joint labels, but have {total}; take fewer parts.")
     coupling = None if interaction is None else as_hermitian(interaction, "interaction")
     if coupling is not None and coupling.shape[0] != total:
         raise BadValue(
@@ -74,7 +76,7 @@ def composite(
     for duration, hamiltonians in _together(systems):
         joint = sparse.csr_array((total, total), dtype=complex) if coupling is None else sparse.csr_array(coupling)
         for place, h in enumerate(hamiltonians):
-            before, after = int(np.prod(sizes[:place])), int(np.prod(sizes[place + 1 :]))
+            before, after = math.prod(sizes[:place]), math.prod(sizes[place + 1 :])
             joint = joint + sparse.kron(sparse.eye_array(before), sparse.kron(h, sparse.eye_array(after)), "csr")
         train.append((duration, sparse.csr_array(joint)))
     named = [Part(str(title), tuple(system.labels)) for title, system in zip(parts, systems)]

@@ -144,7 +144,7 @@ class CopyDynamics:
                 "engine 'meanfield' has no copies to count: floor must be 0 and preparation 'largest_remainder'; take "
                 "spectators."
             )
-        if isinstance(self.rule, Rule) and not self._aligned:
+        if isinstance(self.rule, Rule) and not self.aligned:
             raise BadValue(
                 f"rule must be 'smolin' or 'printed' with phase_spread or alignment, but is {shown(self.rule)}; the "
                 "family is about labels whose copies share a phase."
@@ -157,10 +157,10 @@ class CopyDynamics:
 
     @property
     def _needs_rows(self) -> bool:
-        return bool(self.record_events or len(self.follow)) or not self._aligned
+        return bool(self.record_events or len(self.follow)) or not self.aligned
 
     @property
-    def _aligned(self) -> bool:
+    def aligned(self) -> bool:
         """Whether all copies of a label share one phase."""
         return self.phase_spread == 0.0 and self.alignment is None
 
@@ -195,8 +195,8 @@ class CopyDynamics:
         counts, factor, random_state = settled._start(experiment, seed, 1, replica)
         ensemble = Ensemble(counts[0], factor[0], random_state[0])
         if settled.engine == "agents":
-            ensemble.roster = roster_of(counts[0], with_phases=not self._aligned)
-            if not self._aligned:
+            ensemble.roster = roster_of(counts[0], with_phases=not self.aligned)
+            if not self.aligned:
                 scatter_phases(ensemble, self.phase_spread)
             if self.alignment is not None:
                 draw_momenta(ensemble, self.alignment.spread)
@@ -329,7 +329,7 @@ class CopyDynamics:
         return result.new(experiment, variables, attrs)
 
     def _records(self, experiment: Experiment, replicas: int) -> Records:
-        return Records.empty(experiment, replicas, follow=self.follow, events=self.record_events, aligned=self._aligned)
+        return Records.empty(experiment, replicas, follow=self.follow, events=self.record_events, aligned=self.aligned)
 
     def _parts(self, experiment: Experiment, seed: int, records: Records) -> list[Part]:
         """Share out the replicas: counted copies many at a time, copies with rows one ensemble at a time."""
@@ -366,7 +366,7 @@ class CopyDynamics:
             "seed": seed,
             "replicas": replicas,
             "replica_spread": result.FINITE_N,
-            "aligned": int(self._aligned),
+            "aligned": int(self.aligned),
         }
 
 

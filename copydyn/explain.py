@@ -1,0 +1,354 @@
+"""What a scenario will do, foreseen before it runs: precision, nodes, events, time and memory."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from copydyn import laws
+from copydyn.course import MOST_LABELS, Stage, course, covariance_seconds, start_of
+from copydyn.experiment import Experiment
+from copydyn.inputs import as_real
+from copydyn.laws import NodeCrossing
+from copydyn.probe import Cost, copies_in_all, probe
+from copydyn.refusal import BadValue
+from copydyn.report import WIDTH
+from copydyn.scenario import Scenario
+from copydyn.theories import CopyDynamics
+from copydyn.theory import Theory
+from copydyn.wording import duration, size
+
+MATTERS = 1e-4
+"""Odds of extinction below which a crossing is not worth a line."""
+
+MOST_LINES = 6
+"""Labels or crossings that get a line of their own."""
+
+LARGE = 0.05
+"""Mean infidelity beyond which the noise is not small any more."""
+
+PATIENCE = 20.0
+"""Seconds that the law of the covariance may take."""
+
+ANY = "any"
+
+_MARGIN = "  "
+_FIRST = 14
+
+
+class Row(NamedTuple):
+    """A quantity and two values of it."""
+
+    name: str
+    first: str
+    second: str = ""
+
+
+class Item(NamedTuple):
+    """A word and what is to be said about it."""
+
+    name: str
+    text: str
+
+
+def explain(scenario: Scenario, precision: Any = 0.01) -> str:
+    """Foresee a run, as plain text at most `report.WIDTH` columns wide.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    precision : float
+        Standard deviation that is wanted of every frequency n_a/N at every save time, 0 < precision < 1.
+
+    Raises
+    ------
+    BadType, BadValue
+        If precision is no such number, or the theory refuses the experiment.
+    """
+    wanted = as_real(precision, "precision", positive=True)
+    if wanted >= 1.0:
+        raise BadValue(f"precision must be below 1, a deviation of a frequency, but is {wanted:g}; try 0.01.")
+    run = scenario.run
+    lines = [*textwrap.wrap(scenario.title, WIDTH), ""]
+    for name, theory in scenario.theories.items():
+        lines += [f"{name}:", ""] if len(scenario.theories) > 1 else []
+        lines += [*foresee(scenario.experiment, theory, run.replicas, run.seed or 0, wanted), ""]
+    return "\n".join(line.rstrip() for line in lines).rstrip()
+
+
+def foresee(experiment: Experiment, theory: Theory, replicas: int, seed: int, precision: float) -> list[str]:
+    """Foresee ``replicas`` runs of one theory, in lines of text."""
+    lines = _items(_what_runs(experiment, theory, replicas))
+    obstacle = no_law(experiment, theory)
+    if obstacle or not isinstance(theory, CopyDynamics):
+        cost = probe(experiment, theory, replicas, seed)
+        seen = [Item("events", f"{_events(cost.events)}, as far as tried")] if cost.events else []
+        return [*lines, "", *_items([Item("laws", obstacle), *seen, *_costs(cost, replicas)])]
+    ket = start_of(experiment, theory, seed)
+    law, left_out = _law(experiment, theory, ket)
+    stages = course(experiment, theory, ket)
+    cost = probe(experiment, theory, replicas, seed, events=sum(stage.events for stage in stages))
+    if _last_finite(law) > 0 or experiment.tlist.size == 1:
+        lines += ["", *_grid(_needed(experiment, theory, law, precision))]
+        lines += ["", *_grid(_band(experiment, theory, law))]
+    lines += ["", *_items([*left_out, *_limits(experiment, theory, law, ket)])]
+    lines += _items(_nodes(experiment, theory, ket, stages))
+    lines += _items([_moves(experiment, stages), *_costs(cost, replicas)])
+    return lines
+
+
+def no_law(experiment: Experiment, theory: Theory) -> str:
+    """Say why the laws of finite N cannot foresee a run; an empty string where they can."""
+    if not isinstance(theory, CopyDynamics):
+        return f"{theory.name} has no copies: no finite N, and nothing to foresee but time and memory"
+    if not theory.aligned:
+        return "none is known for phases that are not aligned: neither precision nor nodes can be foreseen"
+    if theory.rule != "smolin":
+        return f"none is known for {_rule(theory)}, whose mean is not the Schrödinger equation"
+    if theory.engine == "meanfield":
+        return "engine 'meanfield' is the limit of infinitely many copies: no noise and no events"
+    if experiment.system.size > MOST_LABELS:
+        return (
+            f"they cost too much for {experiment.system.size} labels, more than {MOST_LABELS}: "
+            "neither precision nor nodes are foreseen"
+        )
+    return ""
+
+
+def _what_runs(experiment: Experiment, theory: Theory, replicas: int) -> Iterator[Item]:
+    system, times = experiment.system, experiment.tlist
+    yield Item("system", f"{system.name}, {system.size} {system.meaning}s")
+    yield Item("theory", f"{theory.name}{''.join(_settings(experiment, theory))}")
+    span = f"time {times[0]:g} to {times[-1]:g} in {system.time_unit}"
+    yield Item("run", f"{_many(replicas, 'replica')}, {_many(times.size, 'save time')}, {span}")
+
+
+def _settings(experiment: Experiment, theory: Theory) -> Iterator[str]:
+    """Name the number of copies and every setting that is not at rest."""
+    if not isinstance(theory, CopyDynamics):
+        return
+    settled = theory.resolved(experiment.system.size)
+    yield f", {_whole(copies_in_all(experiment, theory))} copies, engine {settled.engine}, {_rule(settled)}"
+    for name in ("spectators", "floor", "phase_spread"):
+        if getattr(theory, name):
+            yield f", {name.replace('_', ' ')} {getattr(theory, name):g}"
+    if theory.admixture:
+        yield f", admixture {theory.admixture[0]:g}"
+    if theory.preparation == "multinomial":
+        yield ", counts drawn"
+
+
+def _rule(theory: CopyDynamics) -> str:
+    return f"rule '{theory.rule}'" if isinstance(theory.rule, str) else "a rule of the family"
+
+
+# ---- precision
+
+
+def _law(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray) -> tuple[xr.Dataset, list[Item]]:
+    """Give what N copies must give, and say so where the covariance is left out because it takes too long."""
+    drawn, system = theory.preparation == "multinomial", experiment.system
+    takes = covariance_seconds(experiment, ket)
+    if takes <= PATIENCE:
+        return laws.finite_copies(experiment, ket, multinomial=drawn), []
+    law = laws.infidelity_law(system.hamiltonian, ket, experiment.tlist, hbar=system.hbar, multinomial=drawn)
+    offset = 1.0 - abs(np.vdot(experiment.ket, ket)) ** 2
+    why = f"the standard deviations are left out: their law would take about {duration(takes)}"
+    return xr.Dataset({"infidelity_law": ("time", law)}, attrs={"offset": offset}), [Item("laws", why)]
+
+
+def _needed(experiment: Experiment, theory: CopyDynamics, law: xr.Dataset, precision: float) -> list[Row]:
+    """How many copies, spectators included, make the noise as small as is wanted, as far as the laws go.
+
+    What spectators do to the start is taken to fall as 1/N, as it does for a given number of them in empty labels.
+    """
+    times, last = experiment.tlist, _last_finite(law)
+    loss, offset = float(law["infidelity_law"].values[last]), float(law.attrs["offset"])
+    if theory.admixture is None:
+        loss, offset = loss + copies_in_all(experiment, theory) * offset, 0.0
+    rows = [Row(f"for a precision of {precision:g}", "copies needed", "decided by")]
+    if "frequency_noise" in law:
+        noise = np.nan_to_num(law["frequency_noise"].values)
+        at, label = divmod(int(np.argmax(noise)), noise.shape[1])
+        needed = _copies(float(noise[at, label]), precision**2)
+        where = f"label '{experiment.system.labels[label]}' at time {times[at]:.4g}" if needed != ANY else ""
+        rows.append(Row(f"standard deviation of every n/N below {precision:g}", needed, where))
+    name = f"mean infidelity below its square, {precision**2:.3g}"
+    if offset >= precision**2:
+        return [*rows, Row(name, "no number will do", f"the start is off by {offset:.2g}")]
+    needed = _copies(loss, precision**2 - offset)
+    return [*rows, Row(name, needed, f"time {times[last]:.4g}" if needed != ANY else "")]
+
+
+def _band(experiment: Experiment, theory: CopyDynamics, law: xr.Dataset) -> list[Row]:
+    """The error of the scenario's own N, the noisiest label first."""
+    total, times, last = copies_in_all(experiment, theory), experiment.tlist, _last_finite(law)
+    when = "at the end" if last == times.size - 1 else f"at time {times[last]:.4g}"
+    rows = [Row(f"what {_whole(total)} copies give", when, "largest on the way" if "frequency_noise" in law else "")]
+    if "frequency_noise" in law:
+        rows += _spreads(experiment, np.sqrt(np.nan_to_num(law["frequency_noise"].values) / total), last)
+    start = float(law.attrs["offset"])
+    remedies = bool(theory.spectators or theory.floor or theory.admixture)  # without, it is what rounding left
+    rows.append(Row("mean infidelity", f"{float(law['infidelity_law'].values[last]) / total + start:.3g}"))
+    if remedies:
+        rows.append(Row("  of it the start itself", f"{start:.3g}"))
+    return rows
+
+
+def _spreads(experiment: Experiment, spread: np.ndarray, last: int) -> list[Row]:
+    """The standard deviations (time, beable) at ``times[last]`` and at their largest, the noisiest label first."""
+    rows, times = [], experiment.tlist
+    order = np.argsort(-spread.max(axis=0), kind="stable")
+    for label in order[:MOST_LINES]:
+        name = f"standard deviation of n/N, label '{experiment.system.labels[label]}'"
+        at = int(np.argmax(spread[:, label]))
+        rows.append(Row(name, f"{spread[last, label]:.3g}", f"{spread[at, label]:.3g} at time {times[at]:.4g}"))
+    if order.size > MOST_LINES:
+        rows.append(Row(f"and {order.size - MOST_LINES} more, with less", ""))
+    return rows
+
+
+def _last_finite(law: xr.Dataset) -> int:
+    """Give the last save time before the laws diverge."""
+    return int(np.sum(np.isfinite(law["infidelity_law"].values))) - 1
+
+
+def _limits(experiment: Experiment, theory: CopyDynamics, law: xr.Dataset, ket: np.ndarray) -> Iterator[Item]:
+    """Say from when on the laws say nothing, and what they do not know."""
+    system = experiment.system
+    if not np.all(np.isfinite(law["infidelity_law"].values)):
+        node = laws.first_node(system.hamiltonian, ket, experiment.tlist, hbar=system.hbar)
+        if node is not None:
+            name = system.labels[node.label]
+            ends = "what is said above ends before" if _last_finite(law) > 0 else "before anything is saved"
+            met, empty = f"the path meets the node of label '{name}'", f"label '{name}' has no copies"
+            where = f"{met}: {ends}" if node.arrives else f"{empty}: it needs spectators"
+            yield Item("laws", f"they diverge at time {node.time:.4g}, where {where}")
+    total, last = copies_in_all(experiment, theory), _last_finite(law)
+    if float(law["infidelity_law"].values[last]) > LARGE * total:
+        yield Item(
+            "laws", "they take the noise for small, which it is not with so few copies: what they say is a guess"
+        )
+    if theory.floor:
+        yield Item("floor", "the laws count its copies, but do not know that no label may fall below it")
+
+
+# ---- nodes and events
+
+
+def _nodes(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray, stages: list[Stage]) -> Iterator[Item]:
+    names, filled = experiment.system.labels, np.flatnonzero(ket)
+    if filled.size == 1:
+        yield Item(
+            "nodes", f"all copies start with label '{names[int(filled[0])]}', with none to copy: nothing ever moves"
+        )
+        return
+    if filled.size < ket.size:
+        empty = _listed([name for name, amplitude in zip(names, ket) if amplitude == 0.0])
+        yield Item("empty", f"{empty} without a copy at the start and for ever; the others go on as if H had no more")
+    if theory.floor:
+        yield Item("nodes", "no label can die out: the floor keeps copies in each")
+        return
+    found = [row for stage in stages for row in stage.crossings]
+    matter = sorted((row for row in found if _odds(row) >= MATTERS), key=lambda row: (-_odds(row), row.time))
+    matter += sorted((row for row in found if math.isnan(_odds(row))), key=lambda row: row.time)
+    if not matter:
+        yield Item("nodes", f"none that matters: no label has odds above {MATTERS:g} to die out at one")
+    for number, row in enumerate(matter[:MOST_LINES]):
+        yield Item("" if number else "nodes", _crossing(row, names))
+    if len(matter) > MOST_LINES:
+        yield Item("", f"and {len(matter) - MOST_LINES} more")
+    if stages and stages[-1].searched < stages[-1].end:
+        yield Item("", f"those behind time {stages[-1].searched:.4g} were not looked at: there are too many")
+    if len(matter) > 1:
+        yield Item("", "the odds of each take it that the labels before it survived, or were lost as said under events")
+
+
+def _crossing(row: NodeCrossing, names: Sequence[str]) -> str:
+    left = f"{row.m:.2g} copies left at the mean" if row.m and row.m > 1e-6 else "straight through zero"
+    odds = "odds unknown behind an earlier node" if math.isnan(_odds(row)) else f"odds {_odds(row):.2g} to die out"
+    return f"label '{names[row.label]}' at time {row.time:.4g}: {odds}, {left}"
+
+
+def _odds(row: NodeCrossing) -> float:
+    return math.nan if row.extinction is None else row.extinction
+
+
+def _moves(experiment: Experiment, stages: list[Stage]) -> Item:
+    """The copy events of one replica, and which labels were taken to be lost in counting them."""
+    events = sum(stage.events for stage in stages)
+    if not events:
+        return Item("events", "none: where nothing flows, nothing is copied")
+    names = experiment.system.labels
+    lost = [f"'{names[stage.lost]}' at time {stage.end:.4g}" for stage in stages if stage.lost is not None]
+    if not lost:
+        return Item("events", _events(events))
+    still = "; then nothing moves any more" if stages[-1].lost is not None and stages[-1].labels.size == 2 else ""
+    return Item("events", f"{_events(events)}, label {_listed(lost, 'and')} being lost{still}")
+
+
+def _events(events: float) -> str:
+    return f"about {events:.3g} copy events a replica"
+
+
+# ---- cost
+
+
+def _costs(cost: Cost, replicas: int) -> Iterator[Item]:
+    speed = f", {cost.speed:.2g} events/s" if cost.speed else ""
+    tried = f" (tried with {_whole(cost.rows)} copies)" if cost.rows else ""
+    each = "" if replicas == 1 else f" for {replicas} replicas one after the other"
+    yield Item("time", f"about {duration(cost.seconds)} of computing{each}{speed}{tried}")
+    yield Item(
+        "memory", f"about {size(cost.memory)}, of which the result takes {size(cost.kept)}, besides the program itself"
+    )
+
+
+# ---- layout
+
+
+def _items(items: Iterator[Item] | list[Item]) -> list[str]:
+    rest = " " * (len(_MARGIN) + _FIRST)
+    lines: list[str] = []
+    for name, text in items:
+        lines += textwrap.wrap(text, WIDTH, initial_indent=f"{_MARGIN}{name:<{_FIRST}}", subsequent_indent=rest)
+    return lines
+
+
+def _grid(rows: list[Row]) -> list[str]:
+    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+    lines = [f"{_MARGIN}{row.name:<{first}}   {row.first:<{second}}   {row.second}".rstrip() for row in rows]
+    return [lines[0], _MARGIN + "-" * (max(map(len, lines)) - len(_MARGIN)), *lines[1:]]
+
+
+def _copies(law: float, bound: float) -> str:
+    """Write the least N at which law / N is below ``bound``, rounded up to three digits."""
+    if law <= 0.0:
+        return ANY
+    needed = max(1, math.ceil(law / bound))
+    unit = 10 ** max(0, len(str(needed)) - 3)
+    return _whole(-(-needed // unit) * unit)
+
+
+def _whole(number: int) -> str:
+    return str(number) if number < 10**7 or float(number) != number else f"{number:.15g}"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
+
+
+def _listed(names: Sequence[str], last: str = "") -> str:
+    """List names for a sentence, the first few of many."""
+    if last:
+        return f" {last} ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+    if len(names) == 1:
+        return f"label '{names[0]}' is"
+    shown = ", ".join(f"'{name}'" for name in names[:MOST_LINES])
+    rest = f" and {len(names) - MOST_LINES} more" if len(names) > MOST_LINES else ""
+    return f"labels {shown}{rest} are"

@@ -1,0 +1,506 @@
+"""What is foreseen against what then happens, against closed forms, and the sentences of every case."""
+
+import re
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import verdicts
+from exact import EXACT, train, triangle, turned
+
+from copydyn import compare, explain, laws
+from copydyn.__main__ import main
+from copydyn.course import Stage, course, covariance_seconds, start_of
+from copydyn.experiment import Experiment
+from copydyn.laws import NodeCrossing
+from copydyn.probe import probe
+from copydyn.report import WIDTH
+from copydyn.scenario import load
+from copydyn.theories import CopyDynamics, Schrodinger
+from copydyn.wording import duration, size
+
+RESONANT = np.array([[0.0, 0.5], [0.5, 0.0]])
+THROUGH_ZERO = np.array([0.8, -0.6j])
+"""psi_0 = cos(t/2 + arcsin 0.6) on resonance."""
+
+ZERO = np.pi - 2 * np.arcsin(0.6)
+
+
+def variation(path, span, points=200_001):
+    """Total variation of rho_0 from ``span[0]`` to each other time: for two levels all that is copied, each way."""
+    times = np.linspace(span[0], span[-1], points)
+    rho = np.abs(np.array([path(t)[0] for t in times])) ** 2
+    return np.interp(span, times, np.concatenate([[0.0], np.cumsum(np.abs(np.diff(rho)))]))
+
+
+# ---- the law of events
+
+
+@pytest.mark.parametrize("case", [case for case in EXACT if case.system.size == 2], ids=lambda case: case.name)
+def test_two_levels_copy_what_flows(case):
+    """Events a copy = total variation of rho_0, through nodes, turning points and changes of the Hamiltonian."""
+    system = case.system
+    found = laws.expected_events(system.hamiltonian, case.ket, case.tlist, hbar=system.hbar, copies=1000)
+    np.testing.assert_allclose(found, 1000 * variation(case.path, case.tlist), rtol=1e-5, atol=1e-4)
+
+
+def test_events_are_the_integral_in_angles():
+    """Three levels, with R, delta and phi as in (32)."""
+    case = triangle()
+    h, times = np.asarray(case.system.hamiltonian), np.linspace(0.0, 3.0, 20_001)
+    kets = case.kets(times)
+    rho, phi, rate = np.abs(kets) ** 2, -np.angle(kets), np.zeros(times.size)
+    for a in range(3):
+        for b in range(a):
+            sine = np.sin(phi[:, a] - phi[:, b] + np.angle(h[a, b]))
+            rate += 2 * np.abs(h[a, b]) * np.sqrt(rho[:, a] * rho[:, b]) * np.abs(sine)
+    expected = np.trapezoid(rate, times)
+    assert laws.expected_events(h, case.ket, case.tlist)[-1] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("case", [triangle(), train()], ids=lambda case: case.name)
+def test_simulated_events(case):
+    """Mean events of 400 ensembles of 20 000 copies to 3 in 10 000; finite N adds some that do not grow with N."""
+    theory = CopyDynamics(20_000)
+    ket = theory.prepare(case.experiment, 1).ket
+    expected = laws.expected_events(case.system.hamiltonian, ket, case.tlist, copies=20_000)
+    events = theory.evolve(case.experiment, seed=1, replicas=400)["events"].values
+    assert np.array_equal(expected[:1], [0.0])
+    for at in (2, -1):
+        verdicts.assert_mean(events[:, at], expected[at], detects=0.01 * expected[at])
+        with pytest.raises(AssertionError, match="errors off"):  # the control
+            verdicts.assert_mean(events[:, at], 1.01 * expected[at], detects=0.02 * expected[at])
+
+
+def test_noise_makes_events_on_an_edge_at_rest():
+    """Beyond the law, sqrt(N) int E|dJ| dt of an edge whose current J vanishes by symmetry, dJ by the law of the noise.
+
+    To a quarter of a unit of 0.35; without them the law would be missed.
+    """
+    h = np.array([[0.5, 0.4, 0.4], [0.4, 0.0, 0.6], [0.4, 0.6, 0.0]])
+    psi, times, copies = np.array([0.6 * np.exp(1j), *np.sqrt([0.32, 0.32])]), np.linspace(0, 2, 201), 10_000
+    noise = laws.kick_covariance(h, psi, times)
+    lever = np.zeros((times.size, 3), complex)  # dJ = 2 Im[lever . dpsi], J = 2 Im[conj(psi_1) h psi_2]
+    lever[:, 1], lever[:, 2] = -0.6 * noise.ket[:, 2].conj(), 0.6 * noise.ket[:, 1].conj()
+    square = np.einsum("ta,tab,tb->t", lever, noise.covariance, lever.conj()).real
+    variance = 2 * (square - np.einsum("ta,tab,tb->t", lever, noise.relation, lever).real)
+    expected = np.trapezoid(np.sqrt(2 / np.pi * variance), times)
+    experiment = Experiment.of(h, psi, times[[0, -1]])
+    events = CopyDynamics(copies).evolve(experiment, seed=1, replicas=1000)["events"].values[:, -1]
+    beyond = (events - laws.expected_events(h, psi, times, copies=copies)[-1]) / np.sqrt(copies)
+    verdicts.assert_mean(beyond, expected, detects=0.25)
+    with pytest.raises(AssertionError, match="errors off"):  # the control
+        verdicts.assert_mean(beyond, 0.0, detects=0.25)
+
+
+def test_what_cannot_move_copies_nothing():
+    assert laws.expected_events(np.eye(3), [0.6, 0.8, 0.0], [0.0, 5.0]).tolist() == [0.0, 0.0]
+    assert laws.expected_events([[0.0, -1.0], [-1.0, 0.0]], np.sqrt([0.5, 0.5]), [0, 9])[-1] < 1e-12  # ground state
+    assert laws.expected_events(RESONANT, [0.8, 0.6], [1.0]).tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ({"copies": 0}, "copies must be >= 1"),
+        ({"hbar": -1}, "hbar must be > 0"),
+        ({"tlist": [1, 0]}, "increas"),
+    ],
+)
+def test_events_refuse(refuses, arguments, names):
+    arguments = {"tlist": [0.0, 1.0], **arguments}
+    refuses(lambda: laws.expected_events(RESONANT, [0.8, 0.6], **arguments), ValueError, names)
+
+
+# ---- the course
+
+
+def staged(h, psi, tlist, copies=100_000, **settings):
+    experiment, theory = Experiment.of(h, psi, tlist), CopyDynamics(copies, **settings)
+    return course(experiment, theory, start_of(experiment, theory, 1))
+
+
+def test_on_resonance_the_label_is_lost_and_nothing_moves_after():
+    (stage,) = staged(RESONANT, THROUGH_ZERO, [0.0, 10.0])
+    assert stage.lost == 0
+    assert stage.end == pytest.approx(ZERO, rel=1e-9)
+    assert stage.events == pytest.approx(64_000, rel=1e-5)
+    (crossing,) = stage.crossings
+    assert crossing.extinction == pytest.approx(1.0, abs=1e-9)
+    found = CopyDynamics(100_000).evolve(Experiment.of(RESONANT, THROUGH_ZERO, [0.0, 10.0]), seed=1)
+    assert found["events"].values[0, -1] == 64_000
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_what_is_left_goes_on_without_the_label(split):
+    """Two pairs of levels that do not see each other: one stops at its zero, the other never does."""
+    h = np.zeros((4, 4), complex)
+    h[:2, :2], h[2:, 2:] = RESONANT, [[0.3, 0.4j], [-0.4j, -0.3]]
+    pair = np.array([0.8, 0.6 * np.exp(1j)])
+    psi = np.concatenate([np.sqrt(0.5) * THROUGH_ZERO, np.sqrt(0.5) * pair])
+    first, second = staged([(1.0, h), (9.0, h)] if split else h, psi, [0.0, 8.0])
+    assert (first.lost, second.lost) == (0, None)
+    assert first.labels.tolist() == [0, 1, 2, 3]
+    assert second.labels.tolist() == [1, 2, 3]
+    assert second.start == first.end == pytest.approx(ZERO, rel=1e-9)
+    flows = variation(lambda t: turned(pair, 0.6, 0.4j, t), [0.0, ZERO, 8.0])
+    assert first.events == pytest.approx(50_000 * (0.64 + flows[1]), rel=1e-4)
+    assert second.events == pytest.approx(50_000 * (flows[2] - flows[1]), rel=1e-4)
+    found = CopyDynamics(100_000).evolve(Experiment.of(h, psi, [0.0, 8.0]), seed=1, replicas=50)["events"].values
+    verdicts.assert_mean(found[:, -1], first.events + second.events, detects=0.01 * first.events)
+
+
+def test_labels_without_copies_take_no_part():
+    """A ring of three, one label empty: two levels are left."""
+    h = np.array([[0.0, 0.5, 0.4], [0.5, 0.3, 0.4j], [0.4, -0.4j, 0.1]])
+    (stage,) = staged(h, [0.8, 0.6 * np.exp(0.5j), 0.0], [0.0, 2.0])
+    assert stage.labels.tolist() == [0, 1]
+    flow = variation(lambda t: turned(np.array([0.8, 0.6 * np.exp(0.5j)]), -0.3, 0.5, t), [0.0, 2.0])
+    assert stage.events == pytest.approx(100_000 * flow[1], rel=1e-4)
+
+
+def test_only_the_first_of_many_crossings_are_looked_at(told, monkeypatch):
+    """One of two labels is close to its node every pi/2: 14 times in 22, of which three may be looked at."""
+    h = np.array([[0.0, 1.0], [1.0, 0.0]])
+    ket = np.array([0.1, np.sqrt(0.99)])  # in phase: the minima are 0.01
+    (whole,) = staged(h, ket, [1.0, 23.0], copies=1000)
+    assert len(whole.crossings) == 14
+    assert whole.searched == 23.0
+    monkeypatch.setattr("copydyn.course.MOST_CROSSINGS", 3)
+    (part,) = staged(h, ket, [1.0, 23.0], copies=1000)
+    np.testing.assert_allclose(np.array(part.crossings), np.array(whole.crossings[:3]), rtol=1e-3)
+    assert part.searched == pytest.approx(1.0 + 1.75 * np.pi)
+    assert part.events == whole.events
+    changes = ["system.detuning=0", "system.coupling=1", "theory.copies=500", "schedule={stop=22,points=3}"]
+    text = flat(told("rabi", "preparation.amplitudes=[0.1,0.9949874371066199]", *changes))
+    assert "those behind time 5.498 were not looked at: there are too many" in text
+
+
+def test_one_label_alone_and_floors():
+    assert staged(RESONANT, [1.0, 0.0], [0.0, 5.0]) == []
+    (stage,) = staged(RESONANT, THROUGH_ZERO, [0.0, 5.0], floor=10)
+    assert stage.crossings == []
+    assert (stage.end, stage.lost) == (5.0, None)
+
+
+def test_the_start_has_its_spectators_and_no_rows():
+    """Of drawn counts it is what they are drawn around, and a billion agents are not made to know it."""
+    experiment = Experiment.of(RESONANT, [0.8, 0.6], [0.0, 1.0])
+    theory = CopyDynamics(10**9, engine="agents", spectators=10**8, preparation="multinomial", follow=[1])
+    ket = start_of(experiment, theory, 1)
+    np.testing.assert_allclose(np.abs(ket) ** 2, np.array([0.74, 0.46]) / 1.2, rtol=1e-9)
+
+
+# ---- precision
+
+
+@pytest.fixture
+def told(capsys):
+    def run(*arguments, code=0):
+        assert main(["explain", *map(str, arguments)]) == code
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        assert max(map(len, printed.out.splitlines())) <= WIDTH
+        return printed.out
+
+    return run
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+def number(text, line):
+    found = re.search(rf"{re.escape(line)} +(\d+)", text)
+    assert found, text
+    return int(found[1])
+
+
+@pytest.mark.parametrize("changes", [(), ("theory.preparation=multinomial",)])
+def test_that_many_copies_give_that_precision(told, changes):
+    """600 ensembles of the N that is named: the largest deviation on the way, and the infidelity at the end.
+
+    The former has a standard error of 3 per cent, the latter of 4; at this N the laws themselves are good to as much.
+    """
+    text = told("rabi", "--precision", "0.03", "schedule.points=21", *changes)
+    scenario = load("rabi", ["schedule.points=21"])
+    reference = Schrodinger().evolve(scenario.experiment)
+    theory = scenario.tables["theory"] | dict(change.split(".")[1].split("=") for change in changes)
+    theory["copies"] = number(text, "standard deviation of every n/N below 0.03")
+    found = CopyDynamics(**theory).evolve(scenario.experiment, seed=1, replicas=600)
+    spread = found["frequency"].values.std(axis=0, ddof=1)
+    assert spread.max() == pytest.approx(0.03, rel=0.1)
+    label, at = re.search(r"below 0.03 +\d+ +label '(\d)' at time ([\d.]+)\n", text).groups()
+    assert spread[found["time"].values == float(at), int(label)] == pytest.approx(0.03, rel=0.1)
+    theory["copies"] = number(text, "mean infidelity below its square, 0.0009")
+    found = CopyDynamics(**theory).evolve(scenario.experiment, seed=2, replicas=600)
+    loss = compare(found, reference)["infidelity"].values[-1]
+    assert loss == pytest.approx(0.0009, rel=0.15)
+    assert loss != pytest.approx(0.0018, rel=0.15)  # the control: a factor 2
+
+
+def test_the_band_is_that_of_its_own_copies(told):
+    text = told("three-level", "theory.copies=4000", "schedule.points=26")
+    scenario = load("three-level", ["theory.copies=4000", "schedule.points=26"])
+    found = scenario.theory.evolve(scenario.experiment, seed=1, replicas=500)
+    spread = found["frequency"].values.std(axis=0, ddof=1)
+    for label in "012":
+        end, largest, when = map(
+            float, re.search(rf"label '{label}' +([\d.e-]+) +([\d.e-]+) at time ([\d.]+)", text).groups()
+        )
+        assert end == pytest.approx(spread[-1, int(label)], rel=0.15)
+        assert largest == pytest.approx(spread[:, int(label)].max(), rel=0.15)
+        assert 0.0 < when <= 5.0
+    loss = compare(found, Schrodinger().evolve(scenario.experiment))["infidelity"].values[-1]
+    assert float(re.search(r"mean infidelity +([\d.e-]+)\n", text)[1]) == pytest.approx(loss, rel=0.15)
+
+
+def test_few_copies_are_warned_of(told):
+    assert "they take the noise for small, which it is not" in flat(told("rabi", "theory.copies=100"))
+
+
+def test_many_labels_get_few_lines(told):
+    text = told("ring-flux")
+    assert text.count("standard deviation of n/N, label") == explain.MOST_LINES
+    assert "and 10 more, with less" in text
+
+
+# ---- sentences
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom copydyn.__main__ import main\n"
+        "try: main(['explain', '--help'])\nexcept SystemExit as end: assert end.code == 0\n"
+        "assert not {'numpy', 'pydantic', 'xarray', 'matplotlib', 'numba'} & set(sys.modules)"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert finished.returncode == 0, finished.stderr
+    assert "--precision" in finished.stdout
+
+
+def test_a_calm_scenario(told):
+    text = told("rabi")
+    assert text.startswith("Detuned Rabi flopping\n\n  system        two-level, 2 levels\n")
+    assert "theory        CopyDynamics, 100000 copies, engine exact, rule smolin\n" in text
+    assert "run           20 replicas, 101 save times, time 0 to 20 in hbar/energy\n" in text
+    assert "nodes         none that matters" in text
+    assert "events        about 6.26e+05 copy events a replica\n" in text
+    assert re.search(r"time          about .* for 20 replicas one after the other, \S+ events/s\n", text)
+    assert re.search(r"memory        about .* of which the result takes 130 kB", text)
+    assert list(Path.cwd().glob("results")) == []
+
+
+def test_a_path_through_a_node(told):
+    text = flat(told("rabi-node"))
+    assert "laws they diverge at time 1.855, where the path meets the node of label '0'" in text
+    assert "nodes label '0' at time 1.855: odds 1 to die out, straight through zero" in text
+    assert "about 6.4e+04 copy events a replica, label '0' at time 1.855 being lost; then nothing moves" in text
+
+
+def test_a_node_before_the_first_save_time(told):
+    text = flat(told("rabi-node", "schedule={stop=10,points=3}"))
+    assert "they diverge at time 1.855, where the path meets the node of label '0': before anything is saved" in text
+    assert "copies needed" not in text
+
+
+def test_a_floor(told):
+    text = flat(told("rabi-node-spectators"))
+    assert "100020 copies, engine exact, rule smolin, floor 10" in text
+    assert "no label can die out: the floor" in text
+    assert "do not know that no label may fall below it" in text
+    assert "of it the start itself" in text
+
+
+def test_spectators_and_the_most_dangerous_first(told):
+    text = told("packet")
+    odds = [float(found) for found in re.findall(r"odds ([\d.e-]+) to die out", text)]
+    assert len(odds) == explain.MOST_LINES
+    assert odds == sorted(odds, reverse=True)
+    assert re.search(r"and \d+ more\n", text)
+    assert "take it that the labels before it survived" in flat(text)
+
+
+def test_empty_labels(told):
+    text = flat(told("packet", "theory.spectators=0"))
+    assert "they diverge at time 0, where label '31' has no copies: it needs spectators" in text
+    assert "labels '31', '32', '33', '34', '35', '36' and 11 more are without a copy at the start and for ever" in text
+    assert "copies needed" not in text
+
+
+def test_a_single_label(told):
+    text = flat(told("rabi", "preparation.amplitudes=[1,0]"))
+    assert "all copies start with label '0', with none to copy: nothing ever moves" in text
+    assert "events none" in text
+
+
+def test_admixture(told):
+    text = flat(told("rabi", "theory.admixture=[0.1,[0,1]]", "--precision=0.001"))
+    assert "admixture 0.1" in text
+    assert "mean infidelity below its square, 1e-06 no number will do the start is off by 0.064" in text
+
+
+def test_a_stationary_state_needs_any_number(told, tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        "[system]\nkind='two-level'\n[preparation]\namplitudes=[1,1]\nnormalise=true\n"
+        "[schedule]\nstop=9\npoints=3\n[theory]\ncopies=1e4\n"
+    )
+    text = flat(told(mine, "system.coupling=-0.5", "system.detuning=0"))
+    assert "standard deviation of every n/N below 0.01 any" in text
+    assert "events none" in text
+
+
+def test_only_one_save_time(told):
+    text = flat(told("rabi", "schedule={times=[0.5]}"))
+    assert "1 save time, time 0.5 to 0.5" in text
+    assert "events none" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (["theory={kind='Schrodinger'}"], "Schrodinger has no copies"),
+        (["theory.phase_spread=0.3", "theory.copies=500"], "phases that are not aligned"),
+        (["theory.rule=printed"], "rule 'printed', whose mean is not the Schrödinger equation"),
+    ],
+)
+def test_theories_without_a_law(told, changes, sentence):
+    text = flat(told("rabi", *changes))
+    assert sentence in text
+    assert "copies needed" not in text
+    assert ("as far as tried" in text) == ("Schrodinger" not in changes[0])
+    assert "time about" in text
+
+
+def test_too_many_labels(told):
+    text = flat(told("ring-flux", "system.sites=600", "theory.copies=1e4", "schedule={stop=0.2,points=2}"))
+    assert "they cost too much for 600 labels, more than 512: neither precision nor nodes are foreseen" in text
+    assert "as far as tried" in text
+
+
+def test_a_law_that_takes_too_long(told, monkeypatch):
+    """The covariance alone: infidelity, nodes and events take no time."""
+    whole = told("ring-flux", "theory.copies=1000")
+    monkeypatch.setattr(explain, "PATIENCE", 0.0)
+    text = told("ring-flux", "theory.copies=1000")
+    assert "the standard deviations are left out: their law would take about" in flat(text)
+    assert "standard deviation of" not in text
+    for line in ("mean infidelity below its square", "mean infidelity  ", "nodes", "events"):
+        (seen,) = re.findall(rf"^ +{line}.*$", text, re.MULTILINE)
+        assert flat(seen) in flat(whole)
+
+
+@pytest.mark.parametrize(("sites", "stop"), [(3, 1000.0), (64, 16.0)])
+def test_the_time_of_a_law_is_foreseen(monkeypatch, sites, stop):
+    """Within a factor of four, of processor time."""
+    monkeypatch.setattr(time, "perf_counter", time.process_time)
+    experiment = load("ring-flux", [f"system.sites={sites}", f"schedule={{stop={stop},points=21}}"]).experiment
+    foreseen = covariance_seconds(experiment, experiment.ket)
+    start = time.process_time()
+    laws.kick_covariance(experiment.system.hamiltonian, experiment.ket, experiment.tlist)
+    spent = time.process_time() - start
+    assert spent / 4 < foreseen < 4 * spent
+
+
+def test_odds_that_nobody_knows(told, monkeypatch):
+    unknown = NodeCrossing(1, 3.0, 0.0, np.inf, 1.0, 0.0, np.nan)
+    sure = NodeCrossing(0, 5.0, 1e-5, 0.0, 1.0, 1.0, 0.37)
+    tiny = NodeCrossing(0, 1.0, 1e-4, 0.0, 1.0, 10.0, 4e-5)
+    stage = Stage(0.0, 20.0, np.array([0, 1]), 1e5, [tiny, unknown, sure], None, 20.0)
+    monkeypatch.setattr(explain, "course", lambda *_: [stage])
+    text = flat(told("rabi"))
+    first = "label '0' at time 5: odds 0.37 to die out, 1 copies left at the mean"
+    assert f"nodes {first} label '1' at time 3: odds unknown behind an earlier node" in text
+    assert "at time 1:" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["rabi", "--precision", "0"], "precision must be > 0"),
+        (["rabi", "--precision=1"], "precision must be below 1"),
+        (["rabi", "--precision=nan"], "precision must be finite"),
+        (["rabi", "--precision", "fine"], "precision must be a real number"),
+        (["rabi", "theory.copies=0"], "copies must be >= 1"),
+        (["nowhere"], "no shipped scenario"),
+    ],
+)
+def test_bad_input_is_exit_code_2(capsys, arguments, sentence):
+    assert main(["explain", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert sentence in printed.err
+    assert printed.err.endswith(".\n")
+    assert printed.err.count("\n") == 1
+
+
+# ---- cost
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("three-level", ["run.replicas=60"]),
+        ("rabi", ["theory.engine=agents", "run.replicas=10", "theory.copies=1e5"]),
+        ("rabi", ["theory.copies=1000", "run.replicas=300"]),
+        ("rabi", ["theory.copies=300", "theory.phase_spread=0.3", "run.replicas=20"]),
+    ],
+)
+def test_time_is_foreseen_within_a_factor_of_three(monkeypatch, name, changes):
+    """Of processor time, so that others on the machine do not matter; the middle of three tries."""
+    monkeypatch.setattr(time, "perf_counter", time.process_time)
+    scenario = load(name, changes)
+    experiment, theory, run = scenario.experiment, scenario.theory, scenario.run
+    foreseen = sorted(probe(experiment, theory, run.replicas, 1).seconds for _ in range(3))[1]
+    start = time.perf_counter()
+    theory.evolve(experiment, 2, run.replicas)
+    spent = time.perf_counter() - start
+    assert spent / 3 < foreseen < 3 * spent
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["run.replicas=10", "theory.copies=1000", "schedule.points=1000"],
+        ["run.replicas=10", "theory.copies=20000", "theory.record_events=true"],
+    ],
+)
+def test_memory_is_foreseen(changes):
+    """The bytes of the result to a per cent, the peak within a factor of two and a half."""
+    scenario = load("rabi", changes)
+    experiment, theory, replicas = scenario.experiment, scenario.theory, scenario.run.replicas
+    cost = probe(experiment, theory, replicas, 1)
+    tracemalloc.start()
+    found = theory.evolve(experiment, 2, replicas)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert cost.kept == pytest.approx(found.nbytes, rel=0.02)
+    assert peak / 2.5 < cost.memory < 2.5 * peak
+
+
+def test_no_more_rows_than_can_be_made_at_once(monkeypatch):
+    monkeypatch.setattr("copydyn.probe.MOST_ROWS", 1000)
+    scenario = load("rabi", ["theory.copies=1e5", "theory.follow=[99999]", "theory.spectators=100"])
+    cost = probe(scenario.experiment, scenario.theory, 1, 1)
+    assert cost.rows == pytest.approx(1000, abs=3)
+    assert cost.memory > 24 * 100_200
+    assert cost.events == pytest.approx(6.26e5, rel=0.1)  # of all copies, not of those tried
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0 s"), (0.00345, "0.0034 s"), (1.04, "1.0 s"), (99.6, "100 s"), (119.0, "120 s"), (150.0, "2.5 min"),
+     (1e4, "2.8 h"), (1e6, "12 days"), (1e9, "32 years")],
+)  # fmt: skip
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 kB"), (850, "0.85 kB"), (3.04e7, "30 MB"), (2e15, "2.0 PB")])
+def test_sizes(count, text):
+    assert size(count) == text
