@@ -144,6 +144,16 @@ def test_energy_is_conserved_where_copying_is_the_derivative_of_turning():
         assert conserved or np.ptp(along) > 0.01
 
 
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 3.0])
+def test_two_resonant_levels_conserve_something_at_every_ratio(ratio):
+    """(rho_0 rho_1)^(R/R') cos theta: its derivative along the path vanishes; <H>, its square root at 2, does not."""
+    ket = np.sqrt([0.7, 0.3]) * np.exp([0.0, -1.0j])
+    found = follow(RESONANT, ket, np.linspace(0, 20, 41), Rule(ratio=ratio))
+    weight, cosine = found.frequency.prod(axis=1), np.cos(found.phase[:, 0] - found.phase[:, 1])
+    assert np.ptp(weight ** (1 / ratio) * cosine) < 1e-11
+    assert np.ptp(np.sqrt(weight) * cosine) > 0.04
+
+
 def reversed_rule(rule):
     """Reverse the offsets with the deltas, which are phases of the same kind; H is reversed elsewhere."""
     turned = [Harmonic(m.order, m.copying, m.turning, -m.copy_offset, -m.turn_offset) for m in rule.harmonics]

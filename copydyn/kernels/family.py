@@ -188,13 +188,8 @@ def begin_family_step(counts, unit, couplings, longest, phase_step, family, work
         work.traffic[label] = 0.0
     for channel in range(channels):
         a, b = edge_a[channel // harmonics], edge_b[channel // harmonics]
-        most, onward, back = _reach(channel, length, work)
-        work.bound[channel] = most
-        flow = 0.0
-        if onward:
-            flow = most * length * traffic_between(counts[a], counts[b], family.q)
-        if back:
-            flow = max(flow, most * length * traffic_between(counts[b], counts[a], family.q))
+        work.bound[channel], _, _ = _reach(channel, length, work)
+        flow = work.bound[channel] * work.least[channel] * length
         work.traffic[a] += flow
         work.traffic[b] += flow
     for label in range(counts.size):
@@ -221,7 +216,7 @@ def begin_family_step(counts, unit, couplings, longest, phase_step, family, work
 def _reach(channel, length, work):
     """Largest |s| within a step, and whether copies may move b -> a, and a -> b."""
     sine = work.sine[channel]
-    strength = math.hypot(sine, work.cosine[channel])
+    strength = math.sqrt(sine * sine + work.cosine[channel] * work.cosine[channel])
     # |sin(x + y)| <= |sin x| + |y|: much tighter than one, because the step is short
     drift = abs(work.detuning[channel]) * length * strength
     return min(abs(sine) + drift, strength), sine + drift > 0.0, sine - drift < 0.0
@@ -238,7 +233,7 @@ def family_turning(counts, unit, couplings, family, turning):
     for edge in range(edge_a.size):
         a, b = edge_a[edge], edge_b[edge]
         if counts[a] > 0 and counts[b] > 0:
-            size = math.hypot(h[edge].real, h[edge].imag)
+            size = _size(h[edge])
             factor = unit[a].conjugate() * (h[edge] / size) * unit[b]
             power, order = factor, 1
             pull = 0.0
@@ -269,7 +264,7 @@ def _fastest_turning(counts, couplings, family, work):
     for edge in range(edge_a.size):
         a, b = edge_a[edge], edge_b[edge]
         if counts[a] > 0 and counts[b] > 0:
-            size = math.hypot(h[edge].real, h[edge].imag)
+            size = _size(h[edge])
             ratio = to_the_power(counts[a] / counts[b], family.r)
             work.fastest[a] += size * strength * ratio
             work.fastest[b] += size * strength / ratio
@@ -281,7 +276,10 @@ def _fastest_turning(counts, couplings, family, work):
 
 @kernel
 def _fastest_copying(counts, unit, couplings, family, length, work):
-    """Fill the channels' sines; return the largest relative rate of change of an amplitude in a step, 1/time."""
+    """Largest relative rate of change of an amplitude in a step, 1/time.
+
+    On the way the sines of the channels are filled, and ``work.least`` with the traffic between their labels.
+    """
     _, edge_a, edge_b, h = couplings
     harmonics = family.order.size
     for label in range(counts.size):
@@ -289,7 +287,7 @@ def _fastest_copying(counts, unit, couplings, family, length, work):
     for edge in range(edge_a.size):
         a, b = edge_a[edge], edge_b[edge]
         present = counts[a] > 0 and counts[b] > 0
-        size = math.hypot(h[edge].real, h[edge].imag)
+        size = _size(h[edge])
         factor = unit[a].conjugate() * (h[edge] / size) * unit[b]
         power, order = factor, 1
         for harmonic in range(harmonics):
@@ -303,11 +301,13 @@ def _fastest_copying(counts, unit, couplings, family, length, work):
             work.cosine[channel] = turn.real
             work.detuning[channel] = order * (work.turning[a] - work.turning[b])
             most, onward, back = _reach(channel, length, work)
-            flow = 0.0
+            weight = 0.0
             if onward:
-                flow = 0.5 * order * most * traffic_between(counts[a], counts[b], family.q)
+                weight = traffic_between(counts[a], counts[b], family.q)
             if back:
-                flow = max(flow, 0.5 * order * most * traffic_between(counts[b], counts[a], family.q))
+                weight = max(weight, traffic_between(counts[b], counts[a], family.q))
+            work.least[channel] = weight
+            flow = 0.5 * order * most * weight
             if flow > 0.0:
                 work.fastest[a] += flow / counts[a]
                 work.fastest[b] += flow / counts[b]
@@ -315,6 +315,12 @@ def _fastest_copying(counts, unit, couplings, family, length, work):
     for label in range(counts.size):
         fastest = max(fastest, work.fastest[label])
     return fastest
+
+
+@kernel
+def _size(number):
+    """|number|; `abs` and `hypot` guard against overflow, and made a step twice as long on a thousand edges."""
+    return math.sqrt(number.real * number.real + number.imag * number.imag)
 
 
 @kernel
