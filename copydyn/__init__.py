@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from copydyn.experiment import Experiment, Preparation, Schedule, System
     from copydyn.laws import infidelity_law, linear_noise
     from copydyn.plots import plot
+    from copydyn.rules import Harmonic, Rule
     from copydyn.solve import copysolve
 
 _HOME = {
     "Experiment": "copydyn.experiment",
+    "Harmonic": "copydyn.rules",
     "Preparation": "copydyn.experiment",
+    "Rule": "copydyn.rules",
     "Schedule": "copydyn.experiment",
     "System": "copydyn.experiment",
     "compare": "copydyn.comparison",
@@ -34,7 +37,9 @@ _MODULES = ("abm", "bases", "drives", "histories", "laws", "parts", "result", "r
 
 __all__ = [
     "Experiment",
+    "Harmonic",
     "Preparation",
+    "Rule",
     "Schedule",
     "System",
     "__version__",

@@ -18,7 +18,7 @@ NODE = 1e6
 errors of the path grow by this factor there. In quantum mechanics it is an amplitude of 1e-6."""
 
 MOST_EVALUATIONS = 2_000_000
-"""Evaluations of the equations after which a path is given up (a minute or two for a few labels)."""
+"""Evaluations of one pulse's equations after which a path is given up (a minute or two for a few labels)."""
 
 
 class MeanField(NamedTuple):
@@ -64,11 +64,6 @@ def mean_field(
     for segment in experiment.system.segments(experiment.tlist):
         law = laws[segment.pulse]
         state = _follow(law, segment.start, segment.end, state, max(tol, 1e-13), names)
-        if sum(law.evaluations for law in laws) > MOST_EVALUATIONS:
-            raise BadValue(
-                f"the mean field must take at most {MOST_EVALUATIONS} evaluations, but is at time {segment.end:g} by "
-                "then; shorten tlist, or keep the path away from nodes."
-            )
         if segment.save is not None:
             frequency[segment.save, present], phase[segment.save, present] = _read(state)
     return MeanField(frequency, phase)
@@ -142,7 +137,10 @@ def _follow(law: _Law, start: float, end: float, state: np.ndarray, tol: float, 
                 f"'{names[singular]}' near time {solver.t:.6g}; start elsewhere, or take spectators or an admixture."
             )
         if law.evaluations > MOST_EVALUATIONS:
-            break
+            raise BadValue(
+                f"the mean field must be solved in {MOST_EVALUATIONS} evaluations of its equations, but by then it has "
+                f"come to time {solver.t:.6g}; shorten tlist, or keep the path further from nodes."
+            )
     law.step = solver.h_abs
     return np.asarray(solver.y)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
@@ -16,7 +17,7 @@ from copydyn.source import BadScenario, Source, did_you_mean
 from copydyn.toml_text import Key, shown
 
 Table: TypeAlias = str | Key
-"""Which table: "system" for [system], ("theory", 0) for the first [[theory]]."""
+"""Which table: "system" for [system], ("theory", 0) for the first [[theory]], ("theory", "rule") for [theory.rule]."""
 
 LARGEST_WHOLE = 2**63
 """TOML's integers end here."""
@@ -125,13 +126,38 @@ class Reader:
         """Check ``values`` against the signature of ``maker``, less its first ``given`` parameters."""
         allowed = _annotations(maker, given)
         said = {key: value for key, value in values.items() if key != "kind" or table not in self._kinds}
+        made = {key: self._records((*_address(table), key), said[key], allowed[key]) for key in said if key in allowed}
+        broken = {key for key, value in made.items() if value is None}
+        said |= {key: value for key, value in made.items() if key not in broken}
         try:
             model = _model(maker, given).model_validate(said)
         except ValidationError as error:
             for key, locations in _by_key(error):
-                self._note(table, key, self._explain(table, key, locations, said, allowed))
+                if key not in broken:  # else its faults are noted already
+                    self._note(table, key, self._explain(table, key, locations, said, allowed))
             return None
-        return {key: getattr(model, key) for key in model.model_fields_set}
+        return None if broken else {key: getattr(model, key) for key in model.model_fields_set}
+
+    def _records(self, key: Key, value: Any, annotation: Any) -> Any:
+        """Make of each table in ``value`` the dataclass that ``annotation`` asks for; None with the faults noted."""
+        options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+        if isinstance(value, dict):
+            maker = next((option for option in options if _is_record(option)), None)
+            return value if maker is None else self._record(key, value, maker)
+        row = next((option for option in options if get_origin(option) in (tuple, list)), None)
+        if isinstance(value, list) and row is not None:
+            entries = [self._records((*key, place), entry, get_args(row)[0]) for place, entry in enumerate(value)]
+            return None if any(entry is None for entry in entries) else entries
+        return value
+
+    def _record(self, key: Key, values: dict[str, Any], maker: Callable[..., Any]) -> Any:
+        parameters = self._parameters(key, values, maker, 0)
+        try:
+            return None if parameters is None else maker(**parameters)
+        except Refusal as refusal:
+            blamed = (word for word in re.findall(r"\w+", str(refusal)) if word in values)
+            self._note(key, next(blamed, ""), str(refusal))
+            return None
 
     def _explain(
         self, table: Table, key: str, locations: list[tuple[Any, ...]], said: dict[str, Any], allowed: dict[str, Any]
@@ -146,7 +172,7 @@ class Reader:
 
     def _unknown(self, table: Table, key: str, value: Any, allowed: list[str]) -> str:
         kind, known = self._kinds.get(table, "this table"), ", ".join(allowed)
-        if isinstance(table, str):
+        if isinstance(table, str) or any(isinstance(step, str) for step in table[1:]):
             return f"{key!r} is no key of {kind}; {did_you_mean(key, allowed) or f'it has {known}.'}"
         name = table[0]
         if not isinstance(value, dict):
@@ -167,8 +193,11 @@ class Reader:
         self._note(table, "", f"must be a table, but is {shown(self._values(table))}; write [{name}].")
 
     def _note(self, table: Table, key: str, sentence: str) -> None:
-        address = _address(table)
-        self.faults.append(f"{self.source.place_of(*address, key)}: [{address[0]}] {sentence}")
+        name, *rest = address = _address(table)
+        if rest and isinstance(rest[0], int):  # which [[theory]] it is, the place tells
+            del rest[0]
+        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
+        self.faults.append(f"{self.source.place_of(*address, key)}: [{name}{path}] {sentence}")
 
 
 def _address(table: Table) -> Key:
@@ -177,6 +206,8 @@ def _address(table: Table) -> Key:
 
 def wanted(annotation: Any, *, many: bool = False) -> str:
     """Say in words what a value of ``annotation`` looks like in TOML."""
+    if _is_record(annotation):
+        return f"{'tables' if many else 'a table'} of {', '.join(_annotations(annotation, 0))}"
     one, plural = _WORDS.get(annotation, ("", ""))
     if one:
         return plural if many else one
@@ -247,6 +278,11 @@ _READ_BY: dict[Any, Callable[[Any], Any]] = {
 }
 
 
+def _is_record(annotation: Any) -> bool:
+    """Tell whether values of ``annotation`` are made of tables."""
+    return is_dataclass(annotation)
+
+
 def _annotations(maker: Callable[..., Any], given: int) -> dict[str, Any]:
     names = list(inspect.signature(maker).parameters)[given:]
     hints = get_type_hints(maker)
@@ -265,6 +301,8 @@ def _model(maker: Callable[..., Any], given: int) -> type[BaseModel]:
 
 def _checked(annotation: Any) -> Any:
     """Put our readers in the place of the plain types: TOML knows numbers, so "3" is none, nor is true."""
+    if _is_record(annotation):
+        return Annotated[annotation, PlainValidator(_exactly(annotation))]
     if annotation in _READ_BY:
         return Annotated[annotation, PlainValidator(_READ_BY[annotation])]
     parts = tuple(part if part in (NoneType, Ellipsis) else _checked(part) for part in get_args(annotation))

@@ -18,6 +18,7 @@ from copydyn.claims import Finding
 from copydyn.comparison import compare
 from copydyn.conduct import Checkpoint, Interrupted
 from copydyn.experiment import Experiment
+from copydyn.rules import Rule
 from copydyn.scenario import Scenario
 from copydyn.streams import as_seed
 from copydyn.theories import CopyDynamics, Schrodinger
@@ -123,10 +124,10 @@ def _checkpoints(scenario: Scenario, seed: int, out: Path) -> dict[str, Path]:
 
 
 def law_of(experiment: Experiment, theory: Theory) -> xr.Dataset | None:
-    """Say what N copies must give, or None where no law is known: unaligned phases, no N, or too many labels."""
+    """Say what N copies must give, or None where no law is known: unaligned phases, no N, another rule, many labels."""
     if not isinstance(theory, CopyDynamics) or experiment.system.size > MOST_LABELS:
         return None
-    if not theory.aligned or theory.engine == "meanfield":
+    if not theory.aligned or theory.engine == "meanfield" or isinstance(theory.rule, Rule):
         return None
     return laws.finite_copies(experiment, theory.encoded(experiment), multinomial=theory.preparation == "multinomial")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ HIGHEST_ORDER = 64
 """Steps shorten with the order of the harmonics; beyond this one a typing error is likelier than a wish."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Harmonic:
     """One term of the two Fourier series (27), (28).
 
@@ -56,8 +56,11 @@ class Harmonic:
                 f"a harmonic must have a strength, but copying and turning of order {self.order} are both 0; drop it."
             )
 
+    def __repr__(self) -> str:
+        return _shortly(self)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Rule:
     """How copies copy each other, and how phases turn: for H_ab = hbar R_ab exp(i delta_ab)
 
@@ -65,7 +68,7 @@ class Rule:
         d phi_a / dt = omega_a + sum_b (n_a/n_b)^r sum_m R_ab turning_m cos(m theta ± turn_offset_m)
 
     with theta = phi_a - phi_b + delta_ab, and the upper sign for a < b. The default is Smolin's rule, whose limit is
-    quantum mechanics. Labels without copies neither take part in the copying, whatever q is, nor in the phase law.
+    quantum mechanics. Labels without copies take part neither in the copying, whatever q is, nor in the phase law.
 
     Parameters
     ----------
@@ -97,6 +100,9 @@ class Rule:
         if not isinstance(self.phases, str) or self.phases not in PHASES:
             raise BadValue(f"phases must be one of {', '.join(PHASES)}, but is {shown(self.phases)}.")
 
+    def __repr__(self) -> str:
+        return _shortly(self)
+
     @property
     def family(self) -> Family:
         """The rule as `copydyn.kernels.family` reads it."""
@@ -114,6 +120,12 @@ class Rule:
             turn_factor=_factors(columns["turn_offset"]),
             flow=self.phases == "flow",
         )
+
+
+def _shortly(thing: Any) -> str:
+    """Name what differs from quantum mechanics: the text decides the random stream, and stands in tables."""
+    said = ((field.name, getattr(thing, field.name), field.default) for field in fields(thing))
+    return f"{type(thing).__name__}({', '.join(f'{name}={value!r}' for name, value, usual in said if value != usual)})"
 
 
 def _as_harmonics(harmonics: Any) -> tuple[Harmonic, ...]:

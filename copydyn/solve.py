@@ -9,6 +9,7 @@ import xarray as xr
 
 from copydyn.conduct import Checkpoint
 from copydyn.experiment import Experiment
+from copydyn.rules import Rule
 from copydyn.theories.copying import CopyDynamics
 
 
@@ -22,7 +23,7 @@ def copysolve(
     replicas: int = 1,
     seed: int | None = None,
     hbar: float = 1.0,
-    rule: str = "smolin",
+    rule: str | Rule = "smolin",
     spectators: int = 0,
     floor: int = 0,
     admixture: tuple[float, Any] | None = None,

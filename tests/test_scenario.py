@@ -38,6 +38,7 @@ SHIPPED = (
     "rabi-node-spectators",
     "ramsey",
     "ring-flux",
+    "rule-family",
     "spin-chain",
     "spin-echo",
     "three-level",
@@ -273,9 +274,13 @@ def test_a_file_may_have_windows_lines_and_a_byte_order_mark(written):
         (
             "copies = 1e3",
             "copies = 9\nengine = 'fast'",
-            r"16: \[theory\] engine must be one of auto, exact, agents, but is 'fast'",
+            r"16: \[theory\] engine must be one of auto, exact, agents, meanfield, but is 'fast'",
         ),
-        ("copies = 1e3", "copies = 9\nrule = ''", r"16: \[theory\] rule must be one of smolin, printed, but is ''\."),
+        (
+            "copies = 1e3",
+            "copies = 9\nrule = ''",
+            r"16: \[theory\] rule must be one of smolin, printed, or a Rule, but is ''\.",
+        ),
         ("copies = 1e3", "copies = 9\nfloor = -1", r"16: \[theory\] floor must be >= 0, but is -1; give 0 or more\."),
         ("copies = 1e3", "", r"14: \[theory\] copies must be given, but is missing"),
         ("[theory]\ncopies = 1e3\n", "", r"mine\.toml: \[theory\] copies must be given, but is missing"),
@@ -356,7 +361,7 @@ kind = "kett"
 stop = "x"
 [theory]
 copies = 0
-[theory.rule]
+rule = 7
 [run]
 replicas = 0
 [claim]
@@ -416,7 +421,7 @@ def test_a_nested_value_may_be_overridden():
         ),
         (
             "theory.rule=1\nfloor=2",
-            "theory.rule=1\\nfloor=2: [theory] rule must be one of smolin, printed, but is '1\\nfloor=2'.",
+            "theory.rule=1\\nfloor=2: [theory] rule must be one of smolin, printed, or a Rule, but is '1\\nfloor=2'.",
         ),
         ("theory={copies=0}", "theory={copies=0}: [theory] copies must be >= 1, but is 0; give 1 or more."),
         ("theory=3", "theory=3: [theory] must be a table, but is 3; write [theory]."),

@@ -29,6 +29,9 @@ from copydyn.kernels.variates import closed, fill_alias, next_below, next_cell, 
 FROZEN_STEP = 0.05
 """Relative change of an amplitude within a step where phases stand still: no error grows with it, only the bounds."""
 
+SAFETY = math.sqrt(2.0)
+"""By how much phases are thought to turn faster than they do: it makes steps as short as those of `flow` are."""
+
 
 class Family(NamedTuple):
     """One rule as the kernel reads it; harmonics in rising order.
@@ -97,7 +100,7 @@ def advance_family(
         if proposals + cost * steps >= budget:
             return PAUSED, now, events, proposals, steps
         length, total = begin_family_step(counts, unit, couplings, end - now, phase_step, family, work)
-        if not now + length > now:
+        if not length >= end - now and not end + length > end:  # judged where the clock is coarsest: 0 + 1e-300 > 0
             return STALLED, now, events, proposals, steps
         if not room_for(total * length, log):
             return LOG_FULL, now, events, proposals, steps
@@ -167,64 +170,61 @@ def advance_family(
 @kernel
 def begin_family_step(counts, unit, couplings, longest, phase_step, family, work):
     """Fill ``work`` for a step of at most ``longest``; return (length, total bound): see `flow.begin_step`."""
-    _, edge_a, edge_b, h = couplings
+    _, edge_a, edge_b, _ = couplings
     harmonics = family.order.size
-    family_turning(counts, unit, couplings, family, work.turning)
-    fastest = _fastest_rate(counts, couplings, family, work)
+    channels = edge_a.size * harmonics
     limit = phase_step if family.flow else max(phase_step, FROZEN_STEP)
+    family_turning(counts, unit, couplings, family, work.turning)
     length = longest
-    if not fastest * length <= limit:  # not a number where a power overflows: the step is none, and the caller stalls
+    fastest = _fastest_turning(counts, couplings, family, work)
+    if fastest * length > limit:
         length = limit / fastest
+    fastest = _fastest_copying(counts, unit, couplings, family, length, work)
+    if fastest * length > limit:
+        length = limit / fastest
+    if not length > 0.0:  # where a power overflows there is no step, and the caller stalls
+        return 0.0, 0.0
     for label in range(counts.size):
         work.traffic[label] = 0.0
-    for edge in range(edge_a.size):
-        a, b = edge_a[edge], edge_b[edge]
-        present = counts[a] > 0 and counts[b] > 0
-        size = math.hypot(h[edge].real, h[edge].imag)
-        factor = unit[a].conjugate() * (h[edge] / size) * unit[b]
-        power, order = factor, 1
-        for harmonic in range(harmonics):
-            channel = edge * harmonics + harmonic
-            while order < family.order[harmonic]:
-                power *= factor
-                order += 1
-            work.bound[channel] = 0.0
-            strength = size * family.copying[harmonic]
-            if present and strength > 0.0:
-                turn = strength * (power * family.copy_factor[harmonic])
-                work.sine[channel] = turn.imag
-                work.cosine[channel] = turn.real
-                work.detuning[channel] = order * (work.turning[a] - work.turning[b])
-                # |sin(x + y)| <= |sin x| + |y|: much tighter than one, because the step is short
-                drift = abs(work.detuning[channel]) * length * strength
-                work.bound[channel] = min(abs(turn.imag) + drift, strength)
-                onward, back = traffic_between(counts[a], counts[b], family.q), 0.0
-                if turn.imag <= drift:
-                    back = traffic_between(counts[b], counts[a], family.q)
-                    if turn.imag < -drift:
-                        onward = 0.0
-                flow = work.bound[channel] * max(onward, back) * length
-                work.traffic[a] += flow
-                work.traffic[b] += flow
+    for channel in range(channels):
+        a, b = edge_a[channel // harmonics], edge_b[channel // harmonics]
+        most, onward, back = _reach(channel, length, work)
+        work.bound[channel] = most
+        flow = 0.0
+        if onward:
+            flow = most * length * traffic_between(counts[a], counts[b], family.q)
+        if back:
+            flow = max(flow, most * length * traffic_between(counts[b], counts[a], family.q))
+        work.traffic[a] += flow
+        work.traffic[b] += flow
     for label in range(counts.size):
         slack = _slack(counts[label], work.traffic[label])
         work.lowest[label] = counts[label] - slack
         work.highest[label] = counts[label] + slack
-    for channel in range(edge_a.size * harmonics):
+    for channel in range(channels):
         if work.bound[channel] > 0.0:
             a, b = edge_a[channel // harmonics], edge_b[channel // harmonics]
-            drift = abs(work.detuning[channel]) * length * math.hypot(work.sine[channel], work.cosine[channel])
+            _, onward, back = _reach(channel, length, work)
             most, least = 0.0, math.inf
-            if work.sine[channel] >= -drift:
-                high, low = _extremes(a, b, family.q, work)
-                most, least = max(most, high), min(least, low)
-            if work.sine[channel] <= drift:
+            if onward:
+                most, least = _extremes(a, b, family.q, work)
+            if back:
                 high, low = _extremes(b, a, family.q, work)
                 most, least = max(most, high), min(least, low)
             work.bound[channel] *= most
             work.least[channel] = least
-    total = fill_alias(work.bound, edge_a.size * harmonics, work.threshold, work.other, work.stack)
+    total = fill_alias(work.bound, channels, work.threshold, work.other, work.stack)
     return length, total
+
+
+@kernel
+def _reach(channel, length, work):
+    """Largest |s| within a step, and whether copies may move b -> a, and a -> b."""
+    sine = work.sine[channel]
+    strength = math.hypot(sine, work.cosine[channel])
+    # |sin(x + y)| <= |sin x| + |y|: much tighter than one, because the step is short
+    drift = abs(work.detuning[channel]) * length * strength
+    return min(abs(sine) + drift, strength), sine + drift > 0.0, sine - drift < 0.0
 
 
 @kernel
@@ -253,15 +253,16 @@ def family_turning(counts, unit, couplings, family, turning):
 
 
 @kernel
-def _fastest_rate(counts, couplings, family, work):
-    """Largest relative rate of change that the counts allow, 1/time: of an amplitude, or of a harmonic's argument."""
+def _fastest_turning(counts, couplings, family, work):
+    """Largest rate at which phases may turn in a step, 1/time: omega aside, or of a harmonic's argument."""
     _, edge_a, edge_b, h = couplings
-    turning, copying = 0.0, 0.0
-    for harmonic in range(family.order.size):
-        turning += family.order[harmonic] * abs(family.turning[harmonic])
-        copying += family.order[harmonic] * family.copying[harmonic]
     if not family.flow:
-        turning = 0.0
+        return 0.0
+    # whatever the phases are: where they hold all still for a moment, they may let go within the step
+    strength = 0.0
+    for harmonic in range(family.order.size):
+        strength += SAFETY * family.order[harmonic] * abs(family.turning[harmonic])
+    highest = family.order[family.order.size - 1]
     fastest = 0.0
     for label in range(counts.size):
         work.fastest[label] = 0.0
@@ -270,14 +271,47 @@ def _fastest_rate(counts, couplings, family, work):
         if counts[a] > 0 and counts[b] > 0:
             size = math.hypot(h[edge].real, h[edge].imag)
             ratio = to_the_power(counts[a] / counts[b], family.r)
-            onward = traffic_between(counts[a], counts[b], family.q)
-            back = traffic_between(counts[b], counts[a], family.q)
-            most = 0.5 * copying * max(onward, back)
-            # the phases do not matter: where they hold all still for a moment, they may let go within the step
-            work.fastest[a] += size * math.hypot(turning * ratio, most / counts[a])
-            work.fastest[b] += size * math.hypot(turning / ratio, most / counts[b])
-            highest = family.order[family.order.size - 1]
+            work.fastest[a] += size * strength * ratio
+            work.fastest[b] += size * strength / ratio
             fastest = max(fastest, highest * abs(work.turning[a] - work.turning[b]))
+    for label in range(counts.size):
+        fastest = max(fastest, work.fastest[label])
+    return fastest
+
+
+@kernel
+def _fastest_copying(counts, unit, couplings, family, length, work):
+    """Fill the channels' sines; return the largest relative rate of change of an amplitude in a step, 1/time."""
+    _, edge_a, edge_b, h = couplings
+    harmonics = family.order.size
+    for label in range(counts.size):
+        work.fastest[label] = 0.0
+    for edge in range(edge_a.size):
+        a, b = edge_a[edge], edge_b[edge]
+        present = counts[a] > 0 and counts[b] > 0
+        size = math.hypot(h[edge].real, h[edge].imag)
+        factor = unit[a].conjugate() * (h[edge] / size) * unit[b]
+        power, order = factor, 1
+        for harmonic in range(harmonics):
+            channel = edge * harmonics + harmonic
+            while order < family.order[harmonic]:
+                power *= factor
+                order += 1
+            strength = size * family.copying[harmonic] if present else 0.0
+            turn = strength * (power * family.copy_factor[harmonic])
+            work.sine[channel] = turn.imag
+            work.cosine[channel] = turn.real
+            work.detuning[channel] = order * (work.turning[a] - work.turning[b])
+            most, onward, back = _reach(channel, length, work)
+            flow = 0.0
+            if onward:
+                flow = 0.5 * order * most * traffic_between(counts[a], counts[b], family.q)
+            if back:
+                flow = max(flow, 0.5 * order * most * traffic_between(counts[b], counts[a], family.q))
+            if flow > 0.0:
+                work.fastest[a] += flow / counts[a]
+                work.fastest[b] += flow / counts[b]
+    fastest = 0.0
     for label in range(counts.size):
         fastest = max(fastest, work.fastest[label])
     return fastest

@@ -147,8 +147,8 @@ class CopyDynamics:
             )
         if isinstance(self.rule, Rule) and not self.aligned:
             raise BadValue(
-                "a Rule of the family is about labels whose copies share a phase: with phase_spread or alignment the "
-                "rule must be 'smolin' or 'printed'."
+                f"rule must be 'smolin' or 'printed' with phase_spread or alignment, but is {shown(self.rule)}; the "
+                "family is about labels whose copies share a phase."
             )
 
     @property
