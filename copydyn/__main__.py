@@ -84,7 +84,7 @@ def _scenario(arguments: argparse.Namespace) -> int:
 
 def _explain(arguments: argparse.Namespace) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # see `_scenario`
-    from copydyn.explain import explain
+    from copydyn.foresight.explain import explain
     from copydyn.scenario import load
     from copydyn.toml_text import parsed_value
 

@@ -7,7 +7,6 @@ import io
 import json
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,7 +93,7 @@ def run(
             raise Interrupted(f"{stop}{again}") from None
     reference = Schrodinger().evolve(experiment)
     comparisons = {
-        name: compare(results[name], reference, law_of(experiment, theory, seed))
+        name: compare(results[name], reference, law_of(experiment, theory))
         for name, theory in scenario.theories.items()
     }
     findings = [claim.settle(results, comparisons) for claim in scenario.claims]
@@ -124,15 +123,13 @@ def _checkpoints(scenario: Scenario, seed: int, out: Path) -> dict[str, Path]:
     return {name: out / f"{scenario.name}-{digest[:12]}{part}.checkpoint" for name, part in parts.items()}
 
 
-def law_of(experiment: Experiment, theory: Theory, seed: int) -> xr.Dataset | None:
+def law_of(experiment: Experiment, theory: Theory) -> xr.Dataset | None:
     """Say what N copies must give, or None where no law is known: unaligned phases, no N, another rule, many labels."""
     if not isinstance(theory, CopyDynamics) or experiment.system.size > MOST_LABELS:
         return None
     if not theory.aligned or theory.engine == "meanfield" or isinstance(theory.rule, Rule):
         return None
-    expected = replace(theory, preparation="largest_remainder")  # what the multinomial counts are drawn around
-    ket = expected.prepare(experiment, seed).ket
-    return laws.finite_copies(experiment, ket, multinomial=theory.preparation == "multinomial")
+    return laws.finite_copies(experiment, theory.encoded(experiment), multinomial=theory.preparation == "multinomial")
 
 
 def _parts(results: Mapping[str, Any]) -> list[tuple[str, str]]:

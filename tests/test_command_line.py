@@ -434,7 +434,7 @@ def test_a_reader_who_leaves_early_changes_nothing(here):
 
 def test_the_law_of_multinomial_counts_starts_from_the_mean():
     scenario = load("rabi", ["theory.preparation=multinomial", "schedule.points=3"])
-    law = pipeline.law_of(scenario.experiment, scenario.theories["CopyDynamics"], seed=1)
+    law = pipeline.law_of(scenario.experiment, scenario.theories["CopyDynamics"])
     expected = finite_copies(scenario.experiment, scenario.experiment.ket, multinomial=True)
     np.testing.assert_allclose(law["infidelity_law"], expected["infidelity_law"], rtol=1e-4)
 
@@ -445,7 +445,7 @@ def test_there_is_no_law_without_aligned_copies_or_with_too_many_labels(change):
     changes += ["system.levels=513"] if "levels" in change else []
     scenario = load("gue", changes)
     theory = type("Other", (), {})() if "kind" in change else scenario.theories["CopyDynamics"]
-    assert pipeline.law_of(scenario.experiment, theory, seed=1) is None
+    assert pipeline.law_of(scenario.experiment, theory) is None
 
 
 @pytest.mark.parametrize(

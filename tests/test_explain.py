@@ -12,12 +12,13 @@ import pytest
 import verdicts
 from exact import EXACT, train, triangle, turned
 
-from copydyn import compare, explain, laws
+from copydyn import compare, laws
 from copydyn.__main__ import main
-from copydyn.course import Stage, course, covariance_seconds, start_of
 from copydyn.experiment import Experiment
+from copydyn.foresight import explain
+from copydyn.foresight.probe import probe
+from copydyn.foresight.stages import Stage, covariance_seconds, stages_of
 from copydyn.laws import NodeCrossing
-from copydyn.probe import probe
 from copydyn.report import WIDTH
 from copydyn.scenario import load
 from copydyn.theories import CopyDynamics, Schrodinger
@@ -28,6 +29,11 @@ THROUGH_ZERO = np.array([0.8, -0.6j])
 """psi_0 = cos(t/2 + arcsin 0.6) on resonance."""
 
 ZERO = np.pi - 2 * np.arcsin(0.6)
+
+
+def one_of(scenario):
+    (theory,) = scenario.theories.values()
+    return theory
 
 
 def variation(path, span, points=200_001):
@@ -116,12 +122,12 @@ def test_events_refuse(refuses, arguments, names):
     refuses(lambda: laws.expected_events(RESONANT, [0.8, 0.6], **arguments), ValueError, names)
 
 
-# ---- the course
+# ---- the stages
 
 
 def staged(h, psi, tlist, copies=100_000, **settings):
     experiment, theory = Experiment.of(h, psi, tlist), CopyDynamics(copies, **settings)
-    return course(experiment, theory, start_of(experiment, theory, 1))
+    return stages_of(experiment, theory, theory.encoded(experiment))
 
 
 def test_on_resonance_the_label_is_lost_and_nothing_moves_after():
@@ -170,7 +176,7 @@ def test_only_the_first_of_many_crossings_are_looked_at(told, monkeypatch):
     (whole,) = staged(h, ket, [1.0, 23.0], copies=1000)
     assert len(whole.crossings) == 14
     assert whole.searched == 23.0
-    monkeypatch.setattr("copydyn.course.MOST_CROSSINGS", 3)
+    monkeypatch.setattr("copydyn.foresight.stages.MOST_CROSSINGS", 3)
     (part,) = staged(h, ket, [1.0, 23.0], copies=1000)
     np.testing.assert_allclose(np.array(part.crossings), np.array(whole.crossings[:3]), rtol=1e-3)
     assert part.searched == pytest.approx(1.0 + 1.75 * np.pi)
@@ -191,7 +197,7 @@ def test_the_start_has_its_spectators_and_no_rows():
     """Of drawn counts it is what they are drawn around, and a billion agents are not made to know it."""
     experiment = Experiment.of(RESONANT, [0.8, 0.6], [0.0, 1.0])
     theory = CopyDynamics(10**9, engine="agents", spectators=10**8, preparation="multinomial", follow=[1])
-    ket = start_of(experiment, theory, 1)
+    ket = theory.encoded(experiment)
     np.testing.assert_allclose(np.abs(ket) ** 2, np.array([0.74, 0.46]) / 1.2, rtol=1e-9)
 
 
@@ -246,7 +252,7 @@ def test_that_many_copies_give_that_precision(told, changes):
 def test_the_band_is_that_of_its_own_copies(told):
     text = told("three-level", "theory.copies=4000", "schedule.points=26")
     scenario = load("three-level", ["theory.copies=4000", "schedule.points=26"])
-    found = scenario.theory.evolve(scenario.experiment, seed=1, replicas=500)
+    found = one_of(scenario).evolve(scenario.experiment, seed=1, replicas=500)
     spread = found["frequency"].values.std(axis=0, ddof=1)
     for label in "012":
         end, largest, when = map(
@@ -412,7 +418,7 @@ def test_odds_that_nobody_knows(told, monkeypatch):
     sure = NodeCrossing(0, 5.0, 1e-5, 0.0, 1.0, 1.0, 0.37)
     tiny = NodeCrossing(0, 1.0, 1e-4, 0.0, 1.0, 10.0, 4e-5)
     stage = Stage(0.0, 20.0, np.array([0, 1]), 1e5, [tiny, unknown, sure], None, 20.0)
-    monkeypatch.setattr(explain, "course", lambda *_: [stage])
+    monkeypatch.setattr(explain, "stages_of", lambda *_: [stage])
     text = flat(told("rabi"))
     first = "label '0' at time 5: odds 0.37 to die out, 1 copies left at the mean"
     assert f"nodes {first} label '1' at time 3: odds unknown behind an earlier node" in text
@@ -455,7 +461,7 @@ def test_time_is_foreseen_within_a_factor_of_three(monkeypatch, name, changes):
     """Of processor time, so that others on the machine do not matter; the middle of three tries."""
     monkeypatch.setattr(time, "perf_counter", time.process_time)
     scenario = load(name, changes)
-    experiment, theory, run = scenario.experiment, scenario.theory, scenario.run
+    experiment, theory, run = scenario.experiment, one_of(scenario), scenario.run
     foreseen = sorted(probe(experiment, theory, run.replicas, 1).seconds for _ in range(3))[1]
     start = time.perf_counter()
     theory.evolve(experiment, 2, run.replicas)
@@ -473,7 +479,7 @@ def test_time_is_foreseen_within_a_factor_of_three(monkeypatch, name, changes):
 def test_memory_is_foreseen(changes):
     """The bytes of the result to a per cent, the peak within a factor of two and a half."""
     scenario = load("rabi", changes)
-    experiment, theory, replicas = scenario.experiment, scenario.theory, scenario.run.replicas
+    experiment, theory, replicas = scenario.experiment, one_of(scenario), scenario.run.replicas
     cost = probe(experiment, theory, replicas, 1)
     tracemalloc.start()
     found = theory.evolve(experiment, 2, replicas)
@@ -484,9 +490,9 @@ def test_memory_is_foreseen(changes):
 
 
 def test_no_more_rows_than_can_be_made_at_once(monkeypatch):
-    monkeypatch.setattr("copydyn.probe.MOST_ROWS", 1000)
+    monkeypatch.setattr("copydyn.foresight.probe.MOST_ROWS", 1000)
     scenario = load("rabi", ["theory.copies=1e5", "theory.follow=[99999]", "theory.spectators=100"])
-    cost = probe(scenario.experiment, scenario.theory, 1, 1)
+    cost = probe(scenario.experiment, one_of(scenario), 1, 1)
     assert cost.rows == pytest.approx(1000, abs=3)
     assert cost.memory > 24 * 100_200
     assert cost.events == pytest.approx(6.26e5, rel=0.1)  # of all copies, not of those tried

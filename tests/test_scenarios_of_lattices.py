@@ -11,7 +11,7 @@ from copydyn.theories import Schrodinger
 def evolved(name, *overrides, seed=1, replicas=2):
     """Result, reference and comparison of a shipped scenario with some parameters changed."""
     scenario = load(name, overrides)
-    found = scenario.theory.evolve(scenario.experiment, seed, replicas)
+    found = scenario.theories["CopyDynamics"].evolve(scenario.experiment, seed, replicas)
     reference = Schrodinger().evolve(scenario.experiment)
     return found, reference, compare(found, reference)
 

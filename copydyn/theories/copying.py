@@ -24,6 +24,7 @@ from copydyn.ensemble import (
     direction,
     draw_counts,
     draw_momenta,
+    kets_of,
     phases_of,
     scatter_phases,
     share_out,
@@ -294,6 +295,16 @@ class CopyDynamics:
         factor = np.tile(direction(ket), (replicas, 1))
         extra = max(self.spectators, self.floor)
         return counts, add_spectators(counts, factor, extra, _drift(experiment, ket)), random_state
+
+    def encoded(self, experiment: Experiment) -> np.ndarray:
+        """Give the ket that the counts encode at the start, complex128 (beable,), spectators and admixture included.
+
+        Of counts that are drawn it is what they are drawn around.
+        """
+        ket = self._mixed(experiment)
+        counts = share_out(ket, self.copies)
+        extra = max(self.spectators, self.floor)
+        return kets_of(counts, add_spectators(counts, direction(ket), extra, _drift(experiment, ket)))
 
     def _mixed(self, experiment: Experiment) -> np.ndarray:
         """Give the ket that the copies are shared out by, the admixture included."""

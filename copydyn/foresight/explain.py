@@ -11,11 +11,11 @@ import numpy as np
 import xarray as xr
 
 from copydyn import laws
-from copydyn.course import MOST_LABELS, Stage, course, covariance_seconds, start_of
 from copydyn.experiment import Experiment
+from copydyn.foresight.probe import Cost, copies_in_all, probe
+from copydyn.foresight.stages import MOST_LABELS, Stage, covariance_seconds, stages_of
 from copydyn.inputs import as_real
 from copydyn.laws import NodeCrossing
-from copydyn.probe import Cost, copies_in_all, probe
 from copydyn.refusal import BadValue
 from copydyn.report import WIDTH
 from copydyn.scenario import Scenario
@@ -89,9 +89,9 @@ def foresee(experiment: Experiment, theory: Theory, replicas: int, seed: int, pr
         cost = probe(experiment, theory, replicas, seed)
         seen = [Item("events", f"{_events(cost.events)}, as far as tried")] if cost.events else []
         return [*lines, "", *_items([Item("laws", obstacle), *seen, *_costs(cost, replicas)])]
-    ket = start_of(experiment, theory, seed)
+    ket = theory.encoded(experiment)
     law, left_out = _law(experiment, theory, ket)
-    stages = course(experiment, theory, ket)
+    stages = stages_of(experiment, theory, ket)
     cost = probe(experiment, theory, replicas, seed, events=sum(stage.events for stage in stages))
     if _last_finite(law) > 0 or experiment.tlist.size == 1:
         lines += ["", *_grid(_needed(experiment, theory, law, precision))]
@@ -109,7 +109,7 @@ def no_law(experiment: Experiment, theory: Theory) -> str:
     if not theory.aligned:
         return "none is known for phases that are not aligned: neither precision nor nodes can be foreseen"
     if theory.rule != "smolin":
-        return f"none is known for {_rule(theory)}, whose mean is not the Schrödinger equation"
+        return f"none is known for rule '{_rule(theory)}', whose mean is not the Schrödinger equation"
     if theory.engine == "meanfield":
         return "engine 'meanfield' is the limit of infinitely many copies: no noise and no events"
     if experiment.system.size > MOST_LABELS:
@@ -133,7 +133,7 @@ def _settings(experiment: Experiment, theory: Theory) -> Iterator[str]:
     if not isinstance(theory, CopyDynamics):
         return
     settled = theory.resolved(experiment.system.size)
-    yield f", {_whole(copies_in_all(experiment, theory))} copies, engine {settled.engine}, {_rule(settled)}"
+    yield f", {_whole(copies_in_all(experiment, theory))} copies, engine {settled.engine}, rule {_rule(settled)}"
     for name in ("spectators", "floor", "phase_spread"):
         if getattr(theory, name):
             yield f", {name.replace('_', ' ')} {getattr(theory, name):g}"
@@ -144,7 +144,7 @@ def _settings(experiment: Experiment, theory: Theory) -> Iterator[str]:
 
 
 def _rule(theory: CopyDynamics) -> str:
-    return f"rule '{theory.rule}'" if isinstance(theory.rule, str) else "a rule of the family"
+    return theory.rule if isinstance(theory.rule, str) else "of the family"
 
 
 # ---- precision

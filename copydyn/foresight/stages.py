@@ -1,4 +1,4 @@
-"""The course that an ensemble is expected to take: how far it follows the path, where labels die out, how many events.
+"""The stages of an ensemble: how far it is expected to follow the path, where labels die out, how many events.
 
 An ensemble follows the Schrödinger equation of the labels that have copies, P H P (63): one that starts without copies
 in a label, or loses them on the way, goes on as if H had no such label.
@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from copydyn.experiment import Experiment
+from copydyn.foresight.probe import copies_in_all, first_part
 from copydyn.inputs import Matrix
 from copydyn.laws import NodeCrossing, expected_events, kick_covariance, node_crossings
 from copydyn.laws.path import Path
-from copydyn.probe import copies_in_all, first_part
 from copydyn.theories import CopyDynamics
 
 MOST_LABELS = 512
@@ -65,17 +64,6 @@ class Stage(NamedTuple):
     searched: float
 
 
-def start_of(experiment: Experiment, theory: CopyDynamics, seed: int) -> np.ndarray:
-    """Give the ket that the counts encode at the start, complex128 (beable,): spectators and admixture included.
-
-    Of counts that are drawn it is what they are drawn around.
-    """
-    counted = replace(
-        theory, engine="exact", record_events=False, follow=(), phase_spread=0.0, preparation="largest_remainder"
-    )
-    return counted.prepare(experiment, seed).ket
-
-
 def covariance_seconds(experiment: Experiment, ket: np.ndarray) -> float:
     """Say how long `laws.kick_covariance` will take, by trying it on the first windows of its quadrature."""
     system, span = experiment.system, experiment.tlist[-1] - experiment.tlist[0]
@@ -95,7 +83,7 @@ def covariance_seconds(experiment: Experiment, ket: np.ndarray) -> float:
         before, gone, share = spent, share, 4.0 * share
 
 
-def course(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray) -> list[Stage]:
+def stages_of(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray) -> list[Stage]:
     """Follow an ensemble that starts from ``ket`` through the labels it is likely to lose.
 
     A label that is more likely lost than kept at a crossing is taken to be lost there. With a floor none ever is.

@@ -1,0 +1,1 @@
+"""What a scenario will do and cost, said before it runs."""
