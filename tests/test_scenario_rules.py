@@ -176,7 +176,7 @@ def test_a_table_says_in_words_what_it_wants():
 def test_only_smolins_ensembles_have_a_law_of_finite_n(lines, known, written):
     scenario = load(written(lines))
     (theory,) = scenario.theories.values()
-    assert (law_of(scenario.experiment, theory, 1) is not None) == known
+    assert (law_of(scenario.experiment, theory) is not None) == known
 
 
 def test_engines_of_one_rule_agree(written):
