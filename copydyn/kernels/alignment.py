@@ -127,7 +127,7 @@ def advance_aligning(
         fastest = max(fastest, fastest_angle(counts, couplings, law.strength, work))
         length = equal_part(end - now, phase_step, fastest)
         length, total = begin_copies_step(counts, sums, couplings, length, phase_step, work)
-        if now + length == now:
+        if length < end - now and end + length == end:  # judged where the clock is coarsest: 0 + 1e-300 > 0
             return STALLED, now, events, proposals, steps
         if not room_for(total * length, log):
             return LOG_FULL, now, events, proposals, steps

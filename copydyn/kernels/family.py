@@ -21,7 +21,7 @@ import numpy as np
 from numba import int32, uint32
 
 from copydyn.kernels.compiled import kernel
-from copydyn.kernels.flow import _slack, _turned, sine_after
+from copydyn.kernels.flow import sine_after, slack, turned
 from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, cost_of_step, record, room_for
 from copydyn.kernels.roster import member, move
 from copydyn.kernels.variates import closed, fill_alias, next_below, next_cell, next_exponential, next_uniform, opened
@@ -193,9 +193,9 @@ def begin_family_step(counts, unit, couplings, longest, phase_step, family, work
         work.traffic[a] += flow
         work.traffic[b] += flow
     for label in range(counts.size):
-        slack = _slack(counts[label], work.traffic[label])
-        work.lowest[label] = counts[label] - slack
-        work.highest[label] = counts[label] + slack
+        room = slack(counts[label], work.traffic[label])
+        work.lowest[label] = counts[label] - room
+        work.highest[label] = counts[label] + room
     for channel in range(channels):
         if work.bound[channel] > 0.0:
             a, b = edge_a[channel // harmonics], edge_b[channel // harmonics]
@@ -359,7 +359,7 @@ def to_the_power(ratio, exponent):
 def finish_family_step(counts, unit, couplings, elapsed, family, work):
     """Turn the phase factors by the mean of the turning rates at both ends of the step (second order)."""
     for label in range(counts.size):
-        unit[label] = _turned(unit[label], work.turning[label] * elapsed)
+        unit[label] = turned(unit[label], work.turning[label] * elapsed)
     family_turning(counts, unit, couplings, family, work.turning_end)
     for label in range(counts.size):
-        unit[label] = _turned(unit[label], 0.5 * (work.turning_end[label] - work.turning[label]) * elapsed)
+        unit[label] = turned(unit[label], 0.5 * (work.turning_end[label] - work.turning[label]) * elapsed)

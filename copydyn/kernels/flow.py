@@ -123,9 +123,9 @@ def begin_step(counts, unit, couplings, longest, phase_step, work):
             work.traffic[a] += flow
             work.traffic[b] += flow
     for label in range(counts.size):
-        slack = _slack(counts[label], work.traffic[label])
-        work.lowest[label] = counts[label] - slack
-        work.highest[label] = counts[label] + slack
+        room = slack(counts[label], work.traffic[label])
+        work.lowest[label] = counts[label] - room
+        work.highest[label] = counts[label] + room
     for edge in range(edge_a.size):
         if work.bound[edge] > 0.0:
             work.bound[edge] *= math.sqrt(work.highest[edge_a[edge]] * 1.0 * work.highest[edge_b[edge]])
@@ -152,7 +152,7 @@ def _fastest_rate(counts, couplings, work):
 
 
 @kernel
-def _slack(count, traffic):
+def slack(count, traffic):
     """How far a count may move before its step ends: what is expected and four deviations, but never a quarter."""
     return min(int(traffic + 4.0 * math.sqrt(traffic)), count // 4)
 
@@ -170,15 +170,15 @@ def sine_after(sine, cosine, angle):
 def finish_step(counts, unit, couplings, elapsed, work):
     """Turn the phase factors by the mean of the turning rates at both ends of the step (second order)."""
     for label in range(counts.size):
-        unit[label] = _turned(unit[label], work.turning[label] * elapsed)
+        unit[label] = turned(unit[label], work.turning[label] * elapsed)
     turning_rates(counts, unit, couplings, work, work.turning_end)
     for label in range(counts.size):
-        unit[label] = _turned(unit[label], 0.5 * (work.turning_end[label] - work.turning[label]) * elapsed)
+        unit[label] = turned(unit[label], 0.5 * (work.turning_end[label] - work.turning[label]) * elapsed)
 
 
 @kernel
-def _turned(unit, angle):
+def turned(unit, angle):
     """Turn by exp(-i angle), brought back to modulus one to rounding."""
-    turned = unit * complex(math.cos(angle), -math.sin(angle))
-    square = turned.real * turned.real + turned.imag * turned.imag
-    return turned * (1.5 - 0.5 * square)
+    after = unit * complex(math.cos(angle), -math.sin(angle))
+    square = after.real * after.real + after.imag * after.imag
+    return after * (1.5 - 0.5 * square)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 
 from copydyn.kernels.compiled import kernel
+from copydyn.kernels.flow import slack
 from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, cost_of_step, record, room_for
 from copydyn.kernels.roster import member, move
 from copydyn.kernels.variates import below, draw_alias, exponential, fill_alias, uniform
@@ -35,7 +36,7 @@ def advance_copies(
         if proposals + cost * steps >= budget:
             return PAUSED, now, events, proposals, steps
         length, total = begin_copies_step(counts, sums, couplings, end - now, phase_step, work)
-        if now + length == now:
+        if length < end - now and end + length == end:  # judged where the clock is coarsest: 0 + 1e-300 > 0
             return STALLED, now, events, proposals, steps
         if not room_for(total * length, log):
             return LOG_FULL, now, events, proposals, steps
@@ -144,9 +145,9 @@ def begin_copies_step(counts, sums, couplings, longest, phase_step, work):
         work.traffic[a] += flow
         work.traffic[b] += flow
     for label in range(counts.size):
-        slack = min(int(work.traffic[label] + 4.0 * math.sqrt(work.traffic[label])), counts[label] // 4)
-        work.lowest[label] = counts[label] - slack
-        work.highest[label] = counts[label] + slack
+        room = slack(counts[label], work.traffic[label])
+        work.lowest[label] = counts[label] - room
+        work.highest[label] = counts[label] + room
     for edge in range(edge_a.size):
         work.bound[edge] *= math.sqrt(work.highest[edge_a[edge]] * 1.0 * work.highest[edge_b[edge]])
     return length, fill_alias(work.bound, edge_a.size, work.threshold, work.other, work.stack)

@@ -64,7 +64,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
         if proposals + cost * steps >= budget:
             return PAUSED, now, events, proposals, steps
         length, total = begin_step(counts, unit, couplings, end - now, phase_step, work)
-        if now + length == now:
+        if length < end - now and end + length == end:  # judged where the clock is coarsest: 0 + 1e-300 > 0
             return STALLED, now, events, proposals, steps
         if not room_for(total * length, log):
             return LOG_FULL, now, events, proposals, steps

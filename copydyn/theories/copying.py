@@ -337,6 +337,7 @@ class CopyDynamics:
         if experiment.e_ops:
             variables["expect"] = expectations(experiment.e_ops, kets[None])
         attrs = {**self.attrs(experiment, seed, 1), "replica_spread": result.NONE}
+        del attrs["copies"]  # infinitely many
         return result.new(experiment, variables, attrs)
 
     def _records(self, experiment: Experiment, replicas: int) -> Records:
