@@ -15,12 +15,14 @@ from test_agents import kinetic_limit
 
 from copydyn.alignment import Alignment
 from copydyn.ensemble import couplings_of
+from copydyn.experiment import Experiment
 from copydyn.kernels import alignment as kernels
 from copydyn.kernels import variates
 from copydyn.kernels.flow import workspace
 from copydyn.kernels.per_copy import advance_copies, sum_phases
 from copydyn.kernels.per_label import PAUSED, REACHED
 from copydyn.kernels.roster import event_log, roster_of
+from copydyn.theories import CopyDynamics, Schrodinger
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.3j], [0.1, -0.3j, 0.2]])
 TWO = np.array([[0.0, 1.0], [1.0, 0.0]])
@@ -391,6 +393,57 @@ def test_a_pause_changes_nothing():
         assert np.array_equal(ours, theirs)
     assert np.array_equal(whole.momenta, pieces.momenta)
     assert np.array_equal(whole.sums, pieces.sums)
+
+
+# ---- as a parameter of the theory
+
+
+def evolved(seed=1, replicas=2, **settings):
+    experiment = Experiment.of(TWO, [0.8, 0.6j], np.linspace(0, 0.5, 3))
+    return CopyDynamics(200, **settings).evolve(experiment, seed=seed, replicas=replicas)
+
+
+def test_an_alignment_gives_rows_with_momenta():
+    theory = CopyDynamics(200, phase_spread=0.3, alignment=Alignment(spread=2.0))
+    experiment = Experiment.of(TWO, [0.8, 0.6j], [0.0, 0.5])
+    momenta = np.concatenate([theory.prepare(experiment, 1, replica).momenta for replica in range(100)])
+    verdicts.assert_mean(momenta, 0.0, detects=0.1)
+    verdicts.assert_mean(momenta**2, 4.0, detects=0.3)
+    assert theory.resolved(2).engine == "agents"
+    result = evolved(alignment=Alignment(0.0, spread=2.0))
+    assert result.attrs["theory_engine"] == "agents"
+    assert result.attrs["aligned"] == 0
+    assert np.all(result.coherence.values[:, 0] == 1.0)
+    assert np.all(result.coherence.values[:, 1] < 0.95)  # each has turned by its own momentum
+
+
+def test_copies_that_start_aligned_and_at_rest_stay_so():
+    """Zero momenta and equal phases solve the second-order law: then the force is never felt."""
+    result = evolved(alignment=Alignment(strength=1.0))
+    assert result.coherence.values.min() > 1 - 1e-9
+
+
+def test_only_rows_have_momenta(refuses):
+    refuses(lambda: CopyDynamics(10, "exact", alignment=Alignment()), ValueError, "engine 'exact' knows counts")
+    refuses(lambda: CopyDynamics(10, alignment=1.0), TypeError, r"alignment must be an Alignment.*, but is 1\.0")
+
+
+def test_friction_brings_schroedinger_back():
+    """Phases 0.3 apart and momenta of 2.5: with friction the frequencies keep to |psi|^2, without it they do not.
+
+    Mean over 8 ensembles of 400 copies of the largest deviation up to t = 6: finite N alone gives about 0.05.
+    """
+    experiment = Experiment.of(0.5 * TWO, np.array([1, 0.8 + 0.6j]) / np.sqrt(2), np.linspace(0, 6, 13))
+    exact = Schrodinger().evolve(experiment).probability.values
+    worst = []
+    for friction in (4.0, 0.0):
+        alignment = Alignment(0.7, friction=friction, spread=2.5)
+        theory = CopyDynamics(400, phase_spread=0.3, phase_step=0.1, alignment=alignment)
+        found = theory.evolve(experiment, seed=1, replicas=8)
+        worst.append(np.abs(found.frequency.values - exact).max(axis=(1, 2)).mean())
+        assert (np.nanmin(found.coherence.values[:, -1]) > 0.999) == (friction > 0.0)
+    assert worst[0] < 0.08
+    assert worst[1] > 0.16
 
 
 def path():

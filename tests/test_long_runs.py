@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from copydyn import checkpoint, conduct, copysolve, engines
+from copydyn.alignment import Alignment
 from copydyn.conduct import Checkpoint, Interrupted
 from copydyn.experiment import Experiment
 from copydyn.theories import CopyDynamics
@@ -25,6 +26,7 @@ THEORIES = {
     "multinomial": CopyDynamics(1000, preparation="multinomial", spectators=3),
     "agents": CopyDynamics(1000, "agents", record_events=True, follow=(0, 7)),
     "unaligned": CopyDynamics(300, phase_spread=0.4, record_events=True),
+    "aligning": CopyDynamics(300, alignment=Alignment(0.2, friction=0.5, temperature=0.01, spread=0.1)),
 }
 
 

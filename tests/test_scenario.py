@@ -22,6 +22,8 @@ from copydyn.theories import CopyDynamics
 from copydyn.toml_text import emitted, key_lines, parsed_value, shown
 
 SHIPPED = (
+    "alignment-drift",
+    "alignment-force",
     "barrier",
     "bell-pair",
     "double-slit",
