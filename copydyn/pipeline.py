@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from copydyn import checkpoint, laws, report, result, store
+from copydyn import laws, report, result, store
 from copydyn.claims import Finding
 from copydyn.comparison import compare
-from copydyn.conduct import Checkpoint, Interrupted
 from copydyn.experiment import Experiment
 from copydyn.rules import Rule
+from copydyn.runs import checkpoint
+from copydyn.runs.conduct import Checkpoint, Interrupted
 from copydyn.scenario import Scenario
 from copydyn.streams import as_seed
 from copydyn.theories import CopyDynamics, Schrodinger

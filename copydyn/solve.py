@@ -7,9 +7,9 @@ from typing import Any
 
 import xarray as xr
 
-from copydyn.conduct import Checkpoint
 from copydyn.experiment import Experiment
 from copydyn.rules import Rule
+from copydyn.runs.conduct import Checkpoint
 from copydyn.theories.copying import CopyDynamics
 
 

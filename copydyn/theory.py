@@ -6,8 +6,8 @@ from typing import Protocol, runtime_checkable
 
 import xarray as xr
 
-from copydyn.conduct import Checkpoint
 from copydyn.experiment import Experiment
+from copydyn.runs.conduct import Checkpoint
 
 
 @runtime_checkable

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from copydyn import result
-from copydyn.conduct import Checkpoint
 from copydyn.experiment import Experiment
+from copydyn.runs.conduct import Checkpoint
 from copydyn.theories import CopyDynamics
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.3j], [0.1, -0.3j, 0.2]])

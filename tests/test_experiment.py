@@ -152,8 +152,9 @@ BAD_THEORIES = [
     ({"preparation": "guess"}, ValueError, "preparation must be one of largest_remainder, .*'guess'"),
     ({"spectators": -1}, ValueError, "spectators must be >= 0, but is -1"),
     ({"spectators": 0.5}, ValueError, "spectators must be a whole number, but is 0.5"),
-    ({"spectators": 2**62}, ValueError, r"at most 2\^62 together"),
+    ({"spectators": 101}, ValueError, "spectators must be at most the 100 copies, but is 101"),
     ({"floor": -2}, ValueError, "floor must be >= 0, but is -2"),
+    ({"floor": 101}, ValueError, "floor must be at most the 100 copies, but is 101"),
     ({"floor": 1.5}, ValueError, "floor must be a whole number, but is 1.5"),
     ({"floor": "low"}, TypeError, "floor must be a whole number"),
     ({"admixture": (1.0, KET)}, ValueError, r"eps of admixture must be in \[0, 1\), but is 1"),
@@ -235,6 +236,11 @@ def test_bad_systems_are_refused(refuses, options, kind, names):
 def test_bad_theories_are_refused(refuses, options, kind, names):
     experiment = Experiment.of(H, KET, TIMES)
     refuses(lambda: CopyDynamics(100, **options).evolve(experiment, seed=1), kind, names)
+
+
+def test_copies_and_spectators_together_have_a_limit(refuses):
+    theory = CopyDynamics(2**62, spectators=1)
+    refuses(lambda: theory.evolve(Experiment.of(H, KET, TIMES), seed=1), ValueError, r"at most 2\^62 together")
 
 
 @pytest.mark.parametrize(("options", "kind", "names"), BAD_RUNS)

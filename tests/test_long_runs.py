@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copydyn import checkpoint, conduct, copysolve, engines
+from copydyn import copysolve
 from copydyn.alignment import Alignment
-from copydyn.conduct import Checkpoint, Interrupted
 from copydyn.experiment import Experiment
+from copydyn.runs import checkpoint, conduct, engines
+from copydyn.runs.conduct import Checkpoint, Interrupted
 from copydyn.theories import CopyDynamics
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.3j], [0.1, -0.3j, 0.2]])

@@ -6,7 +6,8 @@ import pytest
 import xarray as xr
 from verdicts import assert_mean
 
-from copydyn import Experiment, Preparation, Schedule, System, engines, result
+from copydyn import Experiment, Preparation, Schedule, System, result
+from copydyn.runs import engines
 from copydyn.systems import gue, two_level
 from copydyn.theories import CopyDynamics, Schrodinger
 

@@ -37,6 +37,7 @@ from typing import NamedTuple
 import numpy as np
 
 from copydyn.kernels.compiled import kernel
+from copydyn.kernels.memory import zeros
 from copydyn.kernels.per_copy import begin_copies_step, label_fields, sum_phases
 from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, cost_of_step, record, room_for
 from copydyn.kernels.roster import member, move
@@ -87,7 +88,7 @@ class Motion(NamedTuple):
 
 def motion_of(copies: int, labels: int) -> Motion:
     """Allocate the scratch of a run."""
-    return Motion(*np.zeros((4, copies)), *np.zeros((4, labels), np.complex128))
+    return Motion(*(zeros(copies) for _ in range(4)), *(zeros(labels, np.complex128) for _ in range(4)))
 
 
 @kernel

@@ -22,6 +22,7 @@ from numba import int32, uint32
 
 from copydyn.kernels.compiled import kernel
 from copydyn.kernels.flow import sine_after, slack, turned
+from copydyn.kernels.memory import zeros
 from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, cost_of_step, record, room_for
 from copydyn.kernels.roster import member, move
 from copydyn.kernels.variates import closed, fill_alias, next_below, next_cell, next_exponential, next_uniform, opened
@@ -78,10 +79,10 @@ def family_workspace(labels: int, edges: int, family: Family) -> FamilyWorkspace
     """Allocate the scratch of one run once."""
     channels = edges * family.order.size
     return FamilyWorkspace(
-        *(np.zeros(labels) for _ in range(4)),
-        *(np.zeros(labels, np.int64) for _ in range(2)),
-        *(np.zeros(channels) for _ in range(6)),
-        *(np.zeros(channels, np.uint32) for _ in range(2)),
+        *(zeros(labels) for _ in range(4)),
+        *(zeros(labels, np.int64) for _ in range(2)),
+        *(zeros(channels) for _ in range(6)),
+        *(zeros(channels, np.uint32) for _ in range(2)),
     )
 
 

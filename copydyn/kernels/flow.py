@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from copydyn.kernels.compiled import kernel
+from copydyn.kernels.memory import zeros
 from copydyn.kernels.variates import fill_alias
 
 
@@ -60,11 +61,11 @@ class Workspace(NamedTuple):
 def workspace(labels: int, edges: int) -> Workspace:
     """Allocate the scratch of one run once."""
     return Workspace(
-        *(np.zeros(labels, np.complex128) for _ in range(2)),
-        *(np.zeros(labels) for _ in range(4)),
-        *(np.zeros(labels, np.int64) for _ in range(2)),
-        *(np.zeros(edges) for _ in range(5)),
-        *(np.zeros(edges, np.uint32) for _ in range(2)),
+        *(zeros(labels, np.complex128) for _ in range(2)),
+        *(zeros(labels) for _ in range(4)),
+        *(zeros(labels, np.int64) for _ in range(2)),
+        *(zeros(edges) for _ in range(5)),
+        *(zeros(edges, np.uint32) for _ in range(2)),
     )
 
 

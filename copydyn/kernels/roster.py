@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from copydyn.kernels.compiled import kernel
+from copydyn.kernels.memory import own
 
 
 class Roster(NamedTuple):
@@ -73,8 +74,8 @@ def _allocate(copies: int, labels: int) -> Roster:
         pool=np.zeros(pages * page, np.int32),
         directory=np.zeros((labels, copies // page + 1), np.int32),
         free=np.arange(pages, dtype=np.int32)[::-1].copy(),
-        level=np.array([pages]),
-        bits=np.array([bits]),
+        level=own(np.array([pages])),
+        bits=own(np.array([bits])),
     )
 
 

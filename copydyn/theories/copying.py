@@ -11,11 +11,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from copydyn import engines, result
+from copydyn import result
 from copydyn.alignment import Alignment
-from copydyn.conduct import Checkpoint, Part, conduct
-from copydyn.courses import Advance, Replica, Replicas, plan_of
-from copydyn.engines import Kernels
 from copydyn.ensemble import (
     PREPARATIONS,
     Ensemble,
@@ -32,13 +29,18 @@ from copydyn.ensemble import (
 )
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_copies, as_ket, as_real, as_whole, shown
+from copydyn.kernels.memory import own
 from copydyn.kernels.per_label import MODE_PRINTED, MODE_SMOLIN
 from copydyn.kernels.roster import roster_of
 from copydyn.meanfield import mean_field
 from copydyn.observables import energies, expectations
-from copydyn.recording import Records, Snapshot
 from copydyn.refusal import BadType, BadValue
 from copydyn.rules import RULES, Rule
+from copydyn.runs import engines
+from copydyn.runs.conduct import Checkpoint, Part, conduct
+from copydyn.runs.courses import Advance, Replica, Replicas, plan_of
+from copydyn.runs.engines import Kernels
+from copydyn.runs.recording import Records, Snapshot
 from copydyn.streams import as_seed, run_fingerprint, streams
 
 ENGINES = ("auto", "exact", "agents", "meanfield")
@@ -137,6 +139,12 @@ class CopyDynamics:
         self._require_that_it_fits_together()
 
     def _require_that_it_fits_together(self) -> None:
+        for name in ("spectators", "floor"):
+            if getattr(self, name) > self.copies:
+                raise BadValue(
+                    f"{name} must be at most the {self.copies} copies, but is {getattr(self, name)}; more spectators a "
+                    "label than copies would be another experiment."
+                )
         rows = "record_events, follow, phase_spread and alignment"
         if self.engine in ("exact", "meanfield") and self._needs_rows:
             raise BadValue(f"engine '{self.engine}' knows counts, not copies: {rows} need 'agents'.")
@@ -194,14 +202,7 @@ class CopyDynamics:
         """Make the ensemble of one replica at ``tlist[0]``."""
         settled = self.resolved(experiment.system.size)
         counts, factor, random_state = settled._start(experiment, seed, 1, replica)
-        ensemble = Ensemble(counts[0], factor[0], random_state[0])
-        if settled.engine == "agents":
-            ensemble.roster = roster_of(counts[0], with_phases=not self.aligned)
-            if not self.aligned:
-                scatter_phases(ensemble, self.phase_spread)
-            if self.alignment is not None:
-                draw_momenta(ensemble, self.alignment.spread)
-        return ensemble
+        return settled._ensemble(counts[0], factor[0], random_state[0])
 
     def iterate(
         self, experiment: Experiment, seed: int, replica: int = 0, *, advance: Advance | None = None
@@ -296,6 +297,17 @@ class CopyDynamics:
         extra = max(self.spectators, self.floor)
         return counts, add_spectators(counts, factor, extra, _drift(experiment, ket)), random_state
 
+    def _ensemble(self, counts: np.ndarray, factor: np.ndarray, random_state: np.ndarray) -> Ensemble:
+        """Give rows to the copies where the engine needs them, and to the rows what differs from copy to copy."""
+        ensemble = Ensemble(own(counts), own(factor), own(random_state))
+        if self.engine == "agents":
+            ensemble.roster = roster_of(ensemble.counts, with_phases=not self.aligned)
+            if not self.aligned:
+                scatter_phases(ensemble, self.phase_spread)
+            if self.alignment is not None:
+                draw_momenta(ensemble, self.alignment.spread)
+        return ensemble
+
     def encoded(self, experiment: Experiment) -> np.ndarray:
         """Give the ket that the counts encode at the start, complex128 (beable,), spectators and admixture included.
 
@@ -354,14 +366,14 @@ class CopyDynamics:
             edges = np.linspace(0, replicas, min(replicas, MOST_PARTS) + 1).astype(int).tolist()
             for first, last in pairwise(edges):
                 begin = partial(self._start, experiment, seed, last - first, first)
-                own = records.of(first, last)
-                parts.append(Replicas(begin, kernels.advance_replicas, scratch, experiment, train, plan, own))
+                mine = records.of(first, last)
+                parts.append(Replicas(begin, kernels.advance_replicas, scratch, experiment, train, plan, mine))
         else:
             room = engines.LOG_A_CALL if self.record_events else 0
-            for replica in range(replicas):
-                prepare = partial(self.prepare, experiment, seed, replica)
-                own = records.of(replica, replica + 1)
-                parts.append(Replica(prepare, kernels.advance, scratch, experiment, train, plan, own, room))
+            for replica, start in enumerate(zip(*self._start(experiment, seed, replicas, 0))):
+                begin_one = partial(self._ensemble, *start)
+                mine = records.of(replica, replica + 1)
+                parts.append(Replica(begin_one, kernels.advance, scratch, experiment, train, plan, mine, room))
         return parts
 
     def what_is_simulated(self) -> CopyDynamics:

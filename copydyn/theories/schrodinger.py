@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 
 from copydyn import result
-from copydyn.conduct import Checkpoint
 from copydyn.experiment import Experiment
 from copydyn.observables import energies, expectations
 from copydyn.refusal import BadValue
+from copydyn.runs.conduct import Checkpoint
 
 
 @dataclass(frozen=True)

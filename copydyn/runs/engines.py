@@ -24,7 +24,7 @@ LOG_A_CALL = 1_000_000
 
 @dataclass(frozen=True)
 class Kernels:
-    """The kernels of one theory; their verbs are what `copydyn.courses` calls.
+    """The kernels of one theory; their verbs are what `copydyn.runs.courses` calls.
 
     Parameters
     ----------

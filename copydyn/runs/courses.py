@@ -15,7 +15,7 @@ from copydyn.experiment import Experiment
 from copydyn.kernels.flow import Couplings
 from copydyn.kernels.replicas import Plan, Progress, Saved, Train, couplings_at
 from copydyn.kernels.roster import EventLog, event_log
-from copydyn.recording import Records, Snapshot
+from copydyn.runs.recording import Records, Snapshot
 
 State: TypeAlias = Mapping[str, np.ndarray]
 
@@ -117,8 +117,6 @@ class Replicas:
     def _begun(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if self._ensembles is None:
             self._work, self._log = self._scratch(), event_log(0)
-            # threads that share an array share its reference count, and spend half their time on passing it around
-            self._train = Train(*(column.copy() for column in self._train))
             self._ensembles = counts, factor, _ = self._begin()
             self._records.saved.counts[:, 0], self._records.saved.factor[:, 0] = counts, factor
         return self._ensembles
@@ -150,11 +148,12 @@ class Replica:
         log_room: int = 0,
     ) -> None:
         self._begin, self._advance, self._scratch = begin, advance, scratch
-        self._records, self._log = records, event_log(log_room)
+        self._records, self._log_room, self._log = records, log_room, event_log(0)
         self._start, self._train, self._plan = float(experiment.tlist[0]), train, plan
         self._clock, self._place, self._events = np.array([self._start]), *np.zeros((2, 1), np.int64)
         self._ensemble: Ensemble | None = None
         self._work: Any = None
+        self._started = False
 
     @property
     def covered(self) -> float:
@@ -169,12 +168,12 @@ class Replica:
     @property
     def finished(self) -> bool:
         """Whether the last save time is reached."""
-        return self._work is not None and bool(self._place[0] == self._plan.pulse.size)
+        return self._started and bool(self._place[0] == self._plan.pulse.size)
 
     def go_on(self) -> Snapshot | None:
         """Let the kernel run for a while; show the ensemble where a save time is reached."""
-        if self._ensemble is None or self._work is None:
-            self._ensemble, self._work = self._begin(), self._scratch()
+        if self._ensemble is None:
+            self._begun()
             return self._seen(0)
         place, now = int(self._place[0]), float(self._clock[0])
         couplings, end = couplings_at(self._train, self._plan.pulse[place]), float(self._plan.end[place])
@@ -191,7 +190,7 @@ class Replica:
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that is needed to go on, and what is recorded; empty before the start."""
-        if self._work is None:
+        if not self._started:
             return {}
         self._emptied()
         own = {"clock": self._clock, "place": self._place, "events": self._events}
@@ -203,18 +202,23 @@ class Replica:
         """Go back to what `state` has given."""
         if not state:
             return
-        self._work = self._scratch()
-        self._ensemble = self._begin() if state["place"][0] < self._plan.pulse.size else None
+        self._started = True
+        if "now_counts" in state:  # else the replica was finished
+            self._begun()
         self._records.set_log(0, [state[name] for name in state if name.startswith("log_")])
         _overwrite(self.state(), state)
+
+    def _begun(self) -> None:
+        self._ensemble, self._work, self._log = self._begin(), self._scratch(), event_log(self._log_room)
+        self._started = True
 
     def _seen(self, moment: int) -> Snapshot:
         assert self._ensemble is not None
         snapshot = Snapshot(moment, self._ensemble, self.events)
         self._records.take(snapshot)
         self._emptied()
-        if self.finished:
-            self._ensemble = None  # its rows may fill the memory that the next one needs
+        if self.finished:  # what it holds may fill the memory that the next one needs
+            self._ensemble, self._work, self._log = None, None, event_log(0)
         return snapshot
 
     def _emptied(self) -> EventLog:

@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from copydyn import checkpoint
 from copydyn.inputs import as_real, as_whole
+from copydyn.runs import checkpoint
 
 MOST_JOBS = 1024
 
