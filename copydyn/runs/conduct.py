@@ -6,6 +6,7 @@ the interpreter's lock: threads use all cores, share memory, and start at once, 
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 import time
@@ -252,7 +253,8 @@ class _Bar:
 
             style = "{l_bar}{bar}| t = {n:.4g} of {total:.4g} [{elapsed}<{remaining}{postfix}]"
             covered = sum(part.covered for part in parts)
-            self._bar = tqdm(total=span, initial=covered, desc="copies", bar_format=style, leave=False)
+            width = shutil.get_terminal_size().columns  # tqdm shows nothing where a terminal has no size
+            self._bar = tqdm(total=span, initial=covered, desc="copies", bar_format=style, leave=False, ncols=width)
             self._seen = (time.monotonic(), sum(part.events for part in parts))
 
     def show(self) -> None:
