@@ -254,8 +254,9 @@ class _Bar:
             style = "{l_bar}{bar}| t = {n:.4g} of {total:.4g} [{elapsed}<{remaining}{postfix}]"
             covered = sum(part.covered for part in parts)
             columns, lines = shutil.get_terminal_size()  # tqdm shows nothing where a terminal has no size
-            shape = {"ncols": columns, "nrows": lines, "leave": False}
-            self._bar = tqdm(total=span, initial=covered, desc="copies", bar_format=style, **shape)
+            self._bar = tqdm(
+                total=span, initial=covered, desc="copies", bar_format=style, leave=False, ncols=columns, nrows=lines
+            )
             self._seen = (time.monotonic(), sum(part.events for part in parts))
 
     def show(self) -> None:
