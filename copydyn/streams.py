@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,6 @@ from scipy import sparse
 
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_whole
-from copydyn.kernels.compiled import STAMP
-from copydyn.version import __version__
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -66,7 +66,15 @@ def fingerprint(experiment: Experiment, theory: Any) -> bytes:
 
 
 def run_fingerprint(experiment: Experiment, theory: Any, seed: int, replicas: int) -> bytes:
-    """SHA-256 over everything that decides the bytes of a run, the code of the kernels included."""
+    """SHA-256 over everything that decides the bytes of a run, and what is kept of it: the code included."""
     digest = hashlib.sha256(fingerprint(experiment, theory))
-    digest.update(repr((seed, replicas, STAMP, __version__, np.__version__)).encode())
+    digest.update(repr((seed, replicas, _stamp_of_code(), np.__version__)).encode())
     return digest.digest()
+
+
+@cache
+def _stamp_of_code() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

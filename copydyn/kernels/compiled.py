@@ -17,8 +17,7 @@ def _stamp_of_sources() -> str:
     return digest.hexdigest()
 
 
-STAMP = _stamp_of_sources()
-"""Changes with every change of the kernels."""
+_STAMP = _stamp_of_sources()
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -44,5 +43,5 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     compiled = njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if index is not None:  # absent where compilation is switched off
-        index._source_stamp = (index._source_stamp, STAMP)
+        index._source_stamp = (index._source_stamp, _STAMP)
     return compiled
