@@ -23,8 +23,8 @@ from numba import int32, uint32
 from copydyn.kernels.compiled import kernel
 from copydyn.kernels.flow import sine_after, slack, turned
 from copydyn.kernels.memory import zeros
-from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, cost_of_step, record, room_for
-from copydyn.kernels.roster import member, move
+from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, cost_of_step, happen, room_for
+from copydyn.kernels.roster import member
 from copydyn.kernels.variates import closed, fill_alias, next_below, next_cell, next_exponential, next_uniform, opened
 
 FROZEN_STEP = 0.05
@@ -141,12 +141,7 @@ def advance_family(
             if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
                 crossing = True
                 break
-            if roster is not None:
-                record(now + elapsed, copier, copied, loses, gains, log)
-                move(copier, gains, counts, roster)
-            else:
-                counts[loses] -= 1
-                counts[gains] += 1
+            happen(now + elapsed, copier, copied, loses, gains, counts, roster, log)
             events += 1
         closed(words, random_state)
         if crossing:
@@ -157,12 +152,7 @@ def advance_family(
         if family.flow:
             finish_family_step(counts, unit, couplings, elapsed, family, work)
         if crossing:  # up to its very end the step knew the old counts, and so must the flow of the phases
-            if roster is not None:
-                record(now, copier, copied, loses, gains, log)
-                move(copier, gains, counts, roster)
-            else:
-                counts[loses] -= 1
-                counts[gains] += 1
+            happen(now, copier, copied, loses, gains, counts, roster, log)
             events += 1
         steps += 1
     return REACHED, now, events, proposals, steps

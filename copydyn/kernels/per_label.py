@@ -101,12 +101,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
             if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
                 crossing = True
                 break
-            if roster is not None:
-                record(now + elapsed, copier, copied, loses, gains, log)
-                move(copier, gains, counts, roster)
-            else:
-                counts[loses] -= 1
-                counts[gains] += 1
+            happen(now + elapsed, copier, copied, loses, gains, counts, roster, log)
             events += 1
         closed(words, random_state)
         if crossing:
@@ -116,12 +111,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
             now = end if length >= end - now else now + length
         finish_step(counts, unit, couplings, elapsed, work)
         if crossing:  # up to its very end the step knew the old counts, and so must the flow of the phases
-            if roster is not None:
-                record(now, copier, copied, loses, gains, log)
-                move(copier, gains, counts, roster)
-            else:
-                counts[loses] -= 1
-                counts[gains] += 1
+            happen(now, copier, copied, loses, gains, counts, roster, log)
             events += 1
         steps += 1
     return REACHED, now, events, proposals, steps
@@ -139,6 +129,17 @@ def room_for(expected, log):
     if log.time.size == 0:
         return True
     return log.used[0] + expected + 10.0 * math.sqrt(expected) + 100.0 < log.time.size
+
+
+@kernel
+def happen(time, copier, copied, loses, gains, counts, roster, log):
+    """Let one copy leave a label for another; anonymous copies are only counted."""
+    if roster is not None:
+        record(time, copier, copied, loses, gains, log)
+        move(copier, gains, counts, roster)
+    else:
+        counts[loses] -= 1
+        counts[gains] += 1
 
 
 @kernel
