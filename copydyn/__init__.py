@@ -12,14 +12,18 @@ from copydyn.version import __version__
 
 if TYPE_CHECKING:
     from copydyn import theories
+    from copydyn.alignment import Alignment
     from copydyn.comparison import compare, fit_exponent
     from copydyn.experiment import Experiment, Preparation, Schedule, System
     from copydyn.laws import infidelity_law, linear_noise
     from copydyn.plots import plot
     from copydyn.rules import Harmonic, Rule
+    from copydyn.runs.conduct import Checkpoint
     from copydyn.solve import copysolve
 
 _HOME = {
+    "Alignment": "copydyn.alignment",
+    "Checkpoint": "copydyn.runs.conduct",
     "Experiment": "copydyn.experiment",
     "Harmonic": "copydyn.rules",
     "Preparation": "copydyn.experiment",
@@ -36,6 +40,8 @@ _HOME = {
 _MODULES = ("abm", "bases", "drives", "histories", "laws", "parts", "result", "rotation", "systems", "theories")
 
 __all__ = [
+    "Alignment",
+    "Checkpoint",
     "Experiment",
     "Harmonic",
     "Preparation",
@@ -62,4 +68,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, *_MODULES})
+    return sorted({*__all__, *_MODULES, *(name for name in globals() if name.startswith("__"))})
