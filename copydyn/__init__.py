@@ -1,5 +1,14 @@
 """copydyn simulates Smolin's copy dynamics and judges it by the Schrödinger equation.
 
+In one line: `copysolve`, with the signature of QuTiP's sesolve. In full: an `Experiment` is a `System`, a `Preparation`
+and a `Schedule`; ``copydyn.theories`` evolve it, `compare` measures how far two results are apart, `plot` draws them.
+
+- ``copydyn.systems``, ``preparations``, ``drives``, ``bases``, ``rotation``: what experiments are made of
+- ``copydyn.theories``: CopyDynamics and Schrodinger; with a `Rule` or an `Alignment`, and a `Checkpoint` for long runs
+- ``copydyn.laws``: what N copies must give; ``infidelity_law`` and ``linear_noise`` are two of them
+- ``copydyn.parts``, ``histories``, ``observables``: what can be read off a result, an xarray.Dataset
+- ``copydyn.abm``: the same copies as agents of Mesa
+
 The public names are imported on first use, so that ``import copydyn`` costs next to nothing.
 """
 
@@ -37,7 +46,20 @@ _HOME = {
     "linear_noise": "copydyn.laws",
     "plot": "copydyn.plots",
 }
-_MODULES = ("abm", "bases", "drives", "histories", "laws", "parts", "result", "rotation", "systems", "theories")
+_MODULES = (
+    "abm",
+    "bases",
+    "drives",
+    "histories",
+    "laws",
+    "observables",
+    "parts",
+    "preparations",
+    "result",
+    "rotation",
+    "systems",
+    "theories",
+)
 
 __all__ = [
     "Alignment",

@@ -14,6 +14,9 @@ from copydyn.refusal import BadValue
 MOST_SCORE = 4.0
 """Standard errors beyond which a deviation is called one; a result that obeys the law fails once in 16 000."""
 
+NOTHING = 1e-9
+"""A law, N times an infidelity, that is rounding: one copy event costs about a half."""
+
 _ABOUT = {
     "max_deviation": ("1", "max over labels of |n/N - |psi|^2|"),
     "total_variation": ("1", "half the sum over labels of |n/N - |psi|^2|"),
@@ -221,7 +224,7 @@ def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdi
     if "offset_spread" in law:
         spread = np.hypot(spread, law["offset_spread"].values / np.sqrt(copies))
     error = float(spread.mean()) / np.sqrt(found.size)
-    if expected == 0.0 or error == 0.0:
+    if predicted.max() < NOTHING or error == 0.0:
         return Verdict("unjudged", "the law foresees no copy event: nothing to judge", np.nan)
     score = (float(found.mean()) - expected) / error
     ratio = f"{found.mean() / expected:.3f} ± {error / expected:.3f}"

@@ -139,7 +139,8 @@ class Schedule:
     Parameters
     ----------
     tlist : array_like (time,)
-        Strictly increasing save times, >= 0, the first of which is the time of preparation.
+        Strictly increasing save times, >= 0, in the system's unit of time, hbar / (unit of energy); the first of which
+        is the time of preparation.
     e_ops : mapping of str to (P, P), or sequence of (P, P), optional
         Hermitian operators whose expectation values are wanted at the save times.
     """

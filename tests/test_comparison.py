@@ -197,6 +197,7 @@ def test_more_and_less_are_told_apart():
         (None, "no law to judge by"),
         (law([0.0, 1.0, np.inf]), "meets a node"),
         (law([0.0, 0.0, 0.0]), "no copy event"),
+        (law([0.0, 1e-14, 2e-14], infidelity_spread=("time", [0.0, 1e-14, 1e-14])), "no copy event"),
         (law([1.0, 1.0, 1.0]).drop_vars("infidelity_spread"), "does not know its spread"),
     ],
 )
