@@ -15,7 +15,7 @@ MOST_SCORE = 4.0
 """Standard errors beyond which a deviation is called one; a result that obeys the law fails once in 16 000."""
 
 NOTHING = 1e-9
-"""A law, N times an infidelity, that is rounding: one copy event costs about a half."""
+"""A law, N times an infidelity, that is rounding: about one copy event in a thousand million copies."""
 
 _ABOUT = {
     "max_deviation": ("1", "max over labels of |n/N - |psi|^2|"),

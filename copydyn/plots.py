@@ -34,6 +34,12 @@ MOST_WIDTHS = 4
 LEGEND_WIDTH = 130
 """Characters that fit side by side below both panels."""
 
+MOST_NAMES = 32
+"""Labels whose names fit side by side below an axis, upright."""
+
+LONGEST_NAME = 12
+"""Characters of a name that fit there."""
+
 STEEP = 30.0
 """Ratio to the law beyond which a linear axis would hide the law."""
 
@@ -200,7 +206,7 @@ def _lines(ax: Axes, result: xr.Dataset, reference: xr.Dataset | None) -> None:
 def _profiles(ax: Axes, result: xr.Dataset, reference: xr.Dataset | None) -> None:
     """Frequencies over the labels, at the first, the middle and the last save time."""
     times, band = result["time"].values, _Band.of(result)
-    labels, axis = _places(result)
+    labels = _along_labels(ax, result)
     marker = "o" if labels.size <= 40 else ""
     for colour, at in zip(COLOURS, sorted({0, (times.size - 1) // 2, times.size - 1})):
         mean, spread = band.mean[at], band.spread[at]
@@ -210,7 +216,7 @@ def _profiles(ax: Axes, result: xr.Dataset, reference: xr.Dataset | None) -> Non
             name = SCHRODINGER if at == 0 else None
             expected = reference["probability"].values[at]
             ax.plot(labels, expected, color="black", linewidth=0.8, dashes=(4, 3), label=name)
-    ax.set(xlabel=axis, ylabel=_frequency(result), xlim=(labels[0] - 0.5, labels[-1] + 0.5))
+    ax.set_ylabel(_frequency(result))
     _from_zero(ax, band)
 
 
@@ -278,13 +284,12 @@ def _label_of_theories(ax: Axes, results: Mapping[str, xr.Dataset], reference: x
 
 def _profiles_of_theories(ax: Axes, results: Mapping[str, xr.Dataset], reference: xr.Dataset) -> None:
     """Frequencies over the labels at the last save time."""
-    (labels, axis), last = _places(reference), float(reference["time"].values[-1])
+    labels, last = _along_labels(ax, reference), float(reference["time"].values[-1])
     bands = [_Band.of(result) for result in results.values()]
     for style, band in zip(_styles(len(bands)), bands):
         _banded(ax, labels, band.mean[-1], band.spread[-1], style)
     expected = reference["probability"].values[-1]
     ax.plot(labels, expected, color="black", linewidth=0.8, dashes=(4, 3))
-    ax.set(xlabel=axis, xlim=(labels[0] - 0.5, labels[-1] + 0.5))
     ax.set_ylabel(f"frequency at t = {last:.4g}")
     _from_zero(ax, *(_Band(band.mean[-1:], band.spread[-1:]) for band in bands))
 
@@ -362,14 +367,19 @@ def _sides(result: xr.Dataset) -> tuple[int, int] | None:
     return None if _few(result) or "parts" in result.attrs else sides_of(result["beable"].values)
 
 
-def _places(result: xr.Dataset) -> tuple[np.ndarray, str]:
-    """Where the labels stand along an axis, and its name: numbers at their own values, all others in a row."""
+def _along_labels(ax: Axes, result: xr.Dataset) -> np.ndarray:
+    """Make an axis of the labels and give their places: numbers at their own values, all others in a row."""
     labels, meaning = result["beable"].values, str(result["beable"].attrs["long_name"])
-    if all(_NUMBER.fullmatch(label) for label in labels):
-        values = labels.astype(float)
-        if np.all(np.diff(values) > 0.0):
-            return values, meaning
-    return np.arange(labels.size), f"{meaning}, by number"
+    places = np.arange(labels.size, dtype=float)
+    values = labels.astype(float) if all(_NUMBER.fullmatch(label) for label in labels) else -places
+    if np.all(np.diff(values) > 0.0):
+        places = values
+    elif labels.size <= MOST_NAMES and max(map(len, labels)) <= LONGEST_NAME:
+        ax.set_xticks(places, labels, rotation=90, fontsize="small", parse_math=False)
+    else:
+        meaning = f"{meaning}, by number"
+    ax.set(xlabel=meaning, xlim=(places[0] - 0.5, places[-1] + 0.5))
+    return places
 
 
 def _from_zero(ax: Axes, *bands: _Band) -> None:
@@ -381,7 +391,7 @@ def _from_zero(ax: Axes, *bands: _Band) -> None:
 def _legend(ax: Axes) -> None:
     """Put the legend above the axes, where it cannot hide a line."""
     entries = dict(sorted(zip(*reversed(ax.get_legend_handles_labels())), key=lambda entry: entry[0] == SCHRODINGER))
-    ax.legend(
+    legend = ax.legend(
         entries.values(),
         entries.keys(),
         loc="lower left",
@@ -391,6 +401,8 @@ def _legend(ax: Axes) -> None:
         fontsize="small",
         borderpad=0.2,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _axis(coordinate: xr.DataArray) -> str:

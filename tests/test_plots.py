@@ -10,7 +10,7 @@ from exact import detuned, flux, triangle
 import copydyn
 from copydyn.laws import finite_copies
 from copydyn.observables import mean_coherence
-from copydyn.plots import MOST_LINES, plot, plot_theories
+from copydyn.plots import MOST_LINES, MOST_NAMES, plot, plot_theories
 from copydyn.systems import ring, square_lattice
 from copydyn.theories import CopyDynamics, Schrodinger
 
@@ -63,8 +63,8 @@ def test_many_labels_are_profiles_at_three_times():
     ("names", "places", "axis"),
     [
         ([str(k) for k in range(-6, 6)], np.arange(-6, 6), "momentum"),
-        ([f"{k:04b}" for k in range(12)], np.arange(12), "momentum, by number"),
-        ([str(11 - k) for k in range(12)], np.arange(12), "momentum, by number"),
+        ([f"{k:04b}" for k in range(12)], np.arange(12), "momentum"),
+        ([str(11 - k) for k in range(12)], np.arange(12), "momentum"),
     ],
     ids=["numbers", "bits", "numbers in no order"],
 )
@@ -74,6 +74,8 @@ def test_labels_stand_at_their_own_values_where_they_are_numbers(names, places, 
     (ax,) = plot(reference).axes
     np.testing.assert_array_equal(ax.lines[0].get_xdata(), places)
     assert ax.get_xlabel() == axis
+    if names[0] != "-6":
+        assert [text.get_text() for text in ax.get_xticklabels()] == names
     np.testing.assert_array_equal(plot_theories({"a": reference}, reference).axes[0].lines[0].get_xdata(), places)
 
 
@@ -106,7 +108,17 @@ def test_joint_labels_of_a_composite_are_no_map():
     experiment = copydyn.Experiment.of(np.eye(12), np.full(12, 12**-0.5), [0.0, 1.0], parts=parts)
     (ax,) = plot(Schrodinger().evolve(experiment)).axes
     assert not ax.images
-    assert ax.get_xlabel() == "label, by number"
+    assert ax.get_xlabel() == "label"
+    assert ax.get_xticklabels()[4].get_text() == "(1,1)"
+
+
+def test_names_that_do_not_fit_below_an_axis_become_numbers():
+    size = MOST_NAMES + 1
+    for names in ([f"state {k}" for k in range(size)], [f"state of number {k}" for k in range(MOST_LINES + 1)]):
+        ket = np.full(len(names), len(names) ** -0.5)
+        experiment = copydyn.Experiment.of(np.eye(len(names)), ket, [0.0, 1.0], labels=names)
+        (ax,) = plot(Schrodinger().evolve(experiment)).axes
+        assert ax.get_xlabel() == "label, by number"
 
 
 def scattered(case, **theory):
@@ -264,7 +276,8 @@ def test_no_theory_is_no_picture(refuses):
 
 
 def test_a_title_is_text_and_no_formula():
-    result = evolved(detuned())[0]
+    result = evolved(detuned())[0].assign_coords(beable=[r"$\frac$", "$"])
+    result["beable"].attrs.update(units="1", long_name="level")
     figure = plot(result, title=r"5 $ for \frac")
     figure.canvas.draw()
 
