@@ -364,7 +364,7 @@ def _few(result: xr.Dataset) -> bool:
 
 def _sides(result: xr.Dataset) -> tuple[int, int] | None:
     """Columns and rows of a square lattice with many sites, or None; a composite has joint labels that look alike."""
-    return None if _few(result) or "parts" in result.attrs else sides_of(result["beable"].values)
+    return None if _few(result) or "parts" in result.attrs else sides_of(result["beable"].values.tolist())
 
 
 def _along_labels(ax: Axes, result: xr.Dataset) -> np.ndarray:
