@@ -344,7 +344,8 @@ def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:
     mean, error = (scale * comparison[variable].values for variable in (name, f"{name}_error"))
     error = np.nan_to_num(error)
     replicas = int(result.attrs.get("replicas", 1))
-    shown = f"mean of {replicas} replicas ± error" if replicas > 1 else "one replica"
+    alone = "one replica" if "counts" in result else "without noise"  # of infinitely many copies, or without any
+    shown = f"mean of {replicas} replicas ± error" if replicas > 1 else alone
     ax.fill_between(times, mean - error, mean + error, color=COLOURS[0], alpha=0.3, linewidth=0)
     ax.plot(times, mean, color=COLOURS[0], linewidth=1.6, label=shown)
     ax.set(xlabel=_axis(comparison["time"]), ylabel=label)

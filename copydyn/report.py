@@ -12,7 +12,7 @@ import xarray as xr
 
 from copydyn.claims import Finding
 from copydyn.observables import mean_coherence
-from copydyn.wording import alignment, plus_minus
+from copydyn.wording import alignment, plural, plus_minus
 
 WIDTH = 100
 
@@ -60,7 +60,8 @@ def _what_ran(results: Mapping[str, xr.Dataset]) -> Iterator[tuple[str, str]]:
     result = max(results.values(), key=lambda result: "seed" in result.attrs)  # some theories draw no numbers
     attrs, times = result.attrs, result["time"].values
     hbar = "" if attrs["hbar"] == 1.0 else f", hbar = {attrs['hbar']:g}"
-    yield "system", f"{attrs['system']}, {result.sizes['beable']} {result['beable'].attrs['long_name']}s{hbar}"
+    labels = f"{result.sizes['beable']} {plural(result['beable'].attrs['long_name'])}"
+    yield "system", f"{attrs['system']}, {labels}{hbar}"
     for name, one in results.items():
         own = f"'{name}' " if name != one.attrs["theory"] else ""
         yield "theory", f"{own}{one.attrs['theory']}{''.join(_settings(one))}"

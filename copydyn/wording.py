@@ -38,6 +38,11 @@ def size(count: float) -> str:
     return f"{_two_digits(count / 1000.0**power)} {'kMGTP'[power - 1]}B"
 
 
+def plural(meaning: str) -> str:
+    """Name several of what a label means: "sites", "energy levels", "momenta"."""
+    return "momenta" if meaning == "momentum" else f"{meaning}s"
+
+
 def alignment(law: str) -> str:
     """Name what an `Alignment`, written as Python, does: "alignment of strength 0.6, friction 4, momentum reset"."""
     said = [

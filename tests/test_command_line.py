@@ -480,3 +480,9 @@ def test_a_table_tells_the_work_of_pulses_from_a_drift(here, capsys):
     assert main(["scenario", "ramsey", "theory.copies=1000", "--replicas", "4", "--no-plot"]) in (0, 1)
     printed = capsys.readouterr().out
     assert re.search(r"^  energy gained +-1\.4\S+ ± \S+ +-1\.449, the work of the pulses$", printed, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", [["explain"], ["scenario", "--no-plot", "--replicas", "2"]], ids=" ".join)
+def test_several_momenta_are_no_momentums(here, capsys, command):
+    assert main([command[0], "momentum-basis", *command[1:]]) in (0, 1)
+    assert "lattice, 16 momenta\n" in capsys.readouterr().out

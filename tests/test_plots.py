@@ -180,6 +180,12 @@ def test_one_replica_is_called_so():
     assert "one replica" in names(plot(*evolved(detuned(), replicas=1)).axes[1])
 
 
+def test_what_has_no_copies_is_no_replica():
+    case = triangle()
+    limit = CopyDynamics(1000, "meanfield").evolve(case.experiment)
+    assert names(plot(limit, Schrodinger().evolve(case.experiment)).axes[1]) == ["without noise"]
+
+
 def test_the_reference_can_be_drawn_by_itself():
     figure = plot(evolved(detuned())[1])
     assert figure.axes[0].get_ylabel() == "probability by level"

@@ -21,7 +21,7 @@ from copydyn.report import WIDTH
 from copydyn.scenario import Scenario
 from copydyn.theories import CopyDynamics
 from copydyn.theory import Theory
-from copydyn.wording import alignment, duration, size
+from copydyn.wording import alignment, duration, plural, size
 
 MATTERS = 1e-4
 """Odds of extinction below which a crossing is not worth a line."""
@@ -122,7 +122,7 @@ def no_law(experiment: Experiment, theory: Theory) -> str:
 
 def _what_runs(experiment: Experiment, theory: Theory, replicas: int) -> Iterator[Item]:
     system, times = experiment.system, experiment.tlist
-    yield Item("system", f"{system.name}, {system.size} {system.meaning}s")
+    yield Item("system", f"{system.name}, {system.size} {plural(system.meaning)}")
     yield Item("theory", f"{theory.name}{''.join(_settings(experiment, theory))}")
     span = f"time {times[0]:g} to {times[-1]:g} in {system.time_unit}"
     yield Item("run", f"{_many(replicas, 'replica')}, {_many(times.size, 'save time')}, {span}")
