@@ -4,6 +4,10 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
+from copydyn.source import shipped
+
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 
 
@@ -16,3 +20,8 @@ def test_its_python_runs_and_shows_copies_that_copy(tmp_path, monkeypatch):
     assert made["comparison"].verdict == "agrees"
     assert Path("chain.png").exists()
     assert len(made["model"].agents) == 1000
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_its_table_names_every_scenario(name):
+    assert f"`{name}`" in README
