@@ -135,6 +135,15 @@ def test_phases_that_are_not_aligned_show_their_coherence():
     assert len(figure.axes) == 3
 
 
+def test_an_empty_label_has_no_coherence_and_gives_no_warning():
+    result = scattered(triangle())
+    result["coherence"][:, 2:, 0] = np.nan
+    result["coherence"][1:, 1:, 1] = np.nan
+    line, rest = plot(result).axes[-1].lines[:2]
+    assert np.isnan(line.get_ydata()[2:]).all()
+    np.testing.assert_array_equal(rest.get_ydata()[1:], result["coherence"][0, 1:, 1])
+
+
 def test_coherence_of_many_labels_is_that_of_all_copies():
     result = scattered(_large_ring())
     last = plot(result).axes[-1]
