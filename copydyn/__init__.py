@@ -1,5 +1,14 @@
 """copydyn simulates Smolin's copy dynamics and judges it by the Schrödinger equation.
 
+In one line: `copysolve`, with the signature of QuTiP's sesolve. In full: an `Experiment` is a `System`, a `Preparation`
+and a `Schedule`; ``copydyn.theories`` evolve it, `compare` measures how far two results are apart, `plot` draws them.
+
+- ``copydyn.systems``, ``preparations``, ``drives``, ``bases``, ``rotation``: what experiments are made of
+- ``copydyn.theories``: CopyDynamics and Schrodinger; with a `Rule` or an `Alignment`, and a `Checkpoint` for long runs
+- ``copydyn.laws``: what N copies must give; ``infidelity_law`` and ``linear_noise`` are two of them
+- ``copydyn.parts``, ``histories``, ``observables``: what can be read off a result, an xarray.Dataset
+- ``copydyn.abm``: the same copies as agents of Mesa
+
 The public names are imported on first use, so that ``import copydyn`` costs next to nothing.
 """
 
@@ -12,14 +21,18 @@ from copydyn.version import __version__
 
 if TYPE_CHECKING:
     from copydyn import theories
+    from copydyn.alignment import Alignment
     from copydyn.comparison import compare, fit_exponent
     from copydyn.experiment import Experiment, Preparation, Schedule, System
     from copydyn.laws import infidelity_law, linear_noise
     from copydyn.plots import plot
     from copydyn.rules import Harmonic, Rule
+    from copydyn.runs.conduct import Checkpoint
     from copydyn.solve import copysolve
 
 _HOME = {
+    "Alignment": "copydyn.alignment",
+    "Checkpoint": "copydyn.runs.conduct",
     "Experiment": "copydyn.experiment",
     "Harmonic": "copydyn.rules",
     "Preparation": "copydyn.experiment",
@@ -33,9 +46,24 @@ _HOME = {
     "linear_noise": "copydyn.laws",
     "plot": "copydyn.plots",
 }
-_MODULES = ("abm", "bases", "drives", "histories", "laws", "parts", "result", "rotation", "systems", "theories")
+_MODULES = (
+    "abm",
+    "bases",
+    "drives",
+    "histories",
+    "laws",
+    "observables",
+    "parts",
+    "preparations",
+    "result",
+    "rotation",
+    "systems",
+    "theories",
+)
 
 __all__ = [
+    "Alignment",
+    "Checkpoint",
     "Experiment",
     "Harmonic",
     "Preparation",
@@ -62,4 +90,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, *_MODULES})
+    return sorted({*__all__, *_MODULES, *(name for name in globals() if name.startswith("__"))})

@@ -14,11 +14,15 @@ from copydyn.refusal import BadValue
 MOST_SCORE = 4.0
 """Standard errors beyond which a deviation is called one; a result that obeys the law fails once in 16 000."""
 
+NOTHING = 1e-9
+"""A law, N times an infidelity, that is rounding: about one copy event in a thousand million copies."""
+
 _ABOUT = {
     "max_deviation": ("1", "max over labels of |n/N - |psi|^2|"),
     "total_variation": ("1", "half the sum over labels of |n/N - |psi|^2|"),
     "infidelity": ("1", "1 - |<psi_ensemble|psi>|^2"),
     "energy_drift": ("energy", "mean energy less its first value"),
+    "expected_energy_drift": ("energy", "mean energy of the reference less its first value"),
     "extinct": ("labels", "number of labels without a copy"),
 }
 
@@ -37,7 +41,8 @@ def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = 
     Returns
     -------
     Dataset with, over time, ``max_deviation``, ``total_variation`` and, where both have a ket, ``infidelity``; for
-    ensembles ``energy_drift`` and ``extinct``; each a mean over replicas, with ``..._error``, its standard error (NaN
+    ensembles ``energy_drift`` (beside ``expected_energy_drift``, the reference's, which is not zero where pulses do
+    work) and ``extinct``; each a mean over replicas, with ``..._error``, its standard error (NaN
     for one replica). ``frequency_deviation (time, beable)`` is the mean of n/N - |psi|^2. The scalars
     ``worst_deviation`` and ``worst_total_variation`` are means over replicas of the largest value on the way.
     With a law: ``predicted_infidelity (time)``, ``predicted_deviation (time, beable)`` (standard deviation of one
@@ -59,6 +64,10 @@ def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = 
         units, long_name = _ABOUT[name]
         data[name] = ("time", values.mean(axis=0), {"units": units, "long_name": long_name})
         data[f"{name}_error"] = ("time", _error(values), {"units": units, "long_name": f"standard error of {name}"})
+    if "energy_drift" in series and "energy" in reference:
+        units, long_name = _ABOUT["expected_energy_drift"]
+        work = reference["energy"].values.mean(axis=0)
+        data["expected_energy_drift"] = ("time", work - work[0], {"units": units, "long_name": long_name})
     for name, of in (("worst_deviation", "max_deviation"), ("worst_total_variation", "total_variation")):
         worst = series[of].max(axis=1)
         about = {"units": "1", "long_name": f"mean over replicas of the largest {of} on the way"}
@@ -67,7 +76,7 @@ def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = 
     bias = result["probability"].values - reference["probability"].values
     about = {"units": "1", "long_name": "mean frequency less |psi|^2"}
     data["frequency_deviation"] = (("time", "beable"), bias, about)
-    verdict = Verdict("unjudged", "there is no law to judge by", np.nan)
+    verdict = Verdict("unjudged", f"there is no law to judge by: {_why_no_law(result)}", np.nan)
     if law is not None:
         if "copies" not in result.attrs:
             raise BadValue("a law of finite N judges an ensemble, but the result has no copies; compare without law.")
@@ -84,6 +93,18 @@ def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = 
         "sentence": verdict.sentence,
     }
     return xr.Dataset(data, {"time": result["time"], "beable": result["beable"]}, attrs)
+
+
+def _why_no_law(result: xr.Dataset) -> str:
+    if "copies" not in result.attrs:
+        return "the theory has no copies"
+    if "coherence" in result:
+        return "phases are not aligned"
+    if result.attrs.get("theory_engine") == "meanfield":
+        return "the copies are infinitely many"
+    if str(result.attrs.get("theory_rule", "")).startswith("Rule("):
+        return "the rule is not Smolin's"
+    return "none was given (copydyn.laws.finite_copies makes one)"
 
 
 class Verdict(NamedTuple):
@@ -203,7 +224,7 @@ def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdi
     if "offset_spread" in law:
         spread = np.hypot(spread, law["offset_spread"].values / np.sqrt(copies))
     error = float(spread.mean()) / np.sqrt(found.size)
-    if expected == 0.0 or error == 0.0:
+    if predicted.max() < NOTHING or error == 0.0:
         return Verdict("unjudged", "the law foresees no copy event: nothing to judge", np.nan)
     score = (float(found.mean()) - expected) / error
     ratio = f"{found.mean() / expected:.3f} ± {error / expected:.3f}"

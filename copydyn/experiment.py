@@ -82,6 +82,14 @@ class System:
         object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "hbar", as_real(self.hbar, "hbar", positive=True))
 
+    def __repr__(self) -> str:
+        """Say what it is in a line: a matrix and a million labels would fill the screen."""
+        pulses = f", {len(self.pulses)} pulses" if len(self.pulses) > 1 else ""
+        parts = f", parts {', '.join(part.name for part in self.parts)}" if self.parts else ""
+        span = self.labels[0] if self.size == 1 else f"{self.labels[0]} to {self.labels[-1]}"
+        labels = f"{self.size} labels ({self.meaning}), {span}"
+        return f"<System {self.name}: {labels}{pulses}{parts}, hbar = {self.hbar:g}>"
+
     @property
     def size(self) -> int:
         """P, the number of beable labels."""
@@ -139,7 +147,8 @@ class Schedule:
     Parameters
     ----------
     tlist : array_like (time,)
-        Strictly increasing save times, >= 0, the first of which is the time of preparation.
+        Strictly increasing save times, >= 0, in the system's unit of time, hbar / (unit of energy); the first of which
+        is the time of preparation.
     e_ops : mapping of str to (P, P), or sequence of (P, P), optional
         Hermitian operators whose expectation values are wanted at the save times.
     """

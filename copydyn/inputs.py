@@ -241,6 +241,11 @@ def _as_complex(data: Any, name: str) -> np.ndarray:
 def _as_square(matrix: Any, name: str) -> Matrix:
     if hasattr(matrix, "full") and hasattr(matrix, "to"):  # a qutip.Qobj, known by its manners
         matrix = matrix.full() if matrix.dtype.__name__ == "Dense" else matrix.to("CSR").data_as("csr_matrix")
+    elif _is_driven(matrix):
+        raise BadType(
+            f"{name} must be a matrix, but is a function of time; copydyn.drives.sampled makes pulses of H(t) that go "
+            "where H goes."
+        )
     if sparse.issparse(matrix):
         if matrix.dtype.kind not in "iufc":
             raise BadType(f"{name} must be a matrix of numbers, but has entries of type {matrix.dtype}.")
@@ -252,6 +257,13 @@ def _as_square(matrix: Any, name: str) -> Matrix:
     if square.shape[0] == 0:
         raise BadValue(f"{name} must act on at least one label, but is empty.")
     return square
+
+
+def _is_driven(matrix: Any) -> bool:
+    """Know H(t), as a function, a qutip.QobjEvo, or the list [H0, [H1, f], ...] that sesolve takes."""
+    rows = matrix if isinstance(matrix, (list, tuple)) else []
+    entries = [entry for row in rows if isinstance(row, (list, tuple)) for entry in row]
+    return any(callable(one) for one in (matrix, *rows, *entries))
 
 
 def _first_bad_entry(matrix: Matrix) -> str:

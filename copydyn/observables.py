@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 from scipy import sparse
 
 from copydyn import histories
 from copydyn.experiment import Experiment
 from copydyn.inputs import Matrix
+from copydyn.refusal import BadValue
 
 
 class Observable(NamedTuple):
@@ -19,6 +21,32 @@ class Observable(NamedTuple):
     function: Callable[..., Any]
     units: str
     long_name: str
+
+
+def mean_coherence(result: xr.Dataset) -> xr.DataArray:
+    """sum_a (n_a/N) |Z_a|/n_a = sum_a |Z_a|/N with Z_a = sum_I exp(-i phi_I): one where every label is aligned.
+
+    Parameters
+    ----------
+    result : Dataset
+        Of copies whose phases are not aligned, which has ``coherence (replica, time, beable)``, |Z_a|/n_a.
+
+    Returns
+    -------
+    DataArray (replica, time)
+
+    Raises
+    ------
+    BadValue
+        If the result has no coherence.
+    """
+    if "coherence" not in result:
+        raise BadValue(
+            "a mean coherence is of copies with phases of their own, which this result has not; evolve with "
+            "phase_spread or alignment."
+        )
+    total = (result["frequency"] * result["coherence"]).sum("beable")  # an empty label's NaN counts as the zero it is
+    return total.rename("mean_coherence").assign_attrs(units="1", long_name="coherence, mean over all copies")
 
 
 OBSERVABLES = {

@@ -36,8 +36,12 @@ def partial(result: xr.Dataset, part: str) -> xr.Dataset:
     results.check(result)
     parts: dict[str, list[str]] = dict(json.loads(result.attrs.get("parts", "[]")))
     if part not in parts:
-        names = f"one of {', '.join(parts)}" if parts else "one of the system's, which has none"
-        raise BadValue(f"part must be {names}, but is '{part}'.")
+        if not parts:
+            raise BadValue(
+                f"part must be one of the system's, which has none, but is '{part}'; name them with "
+                'System(H, parts=[("A", 2), ("B", 2)]).'
+            )
+        raise BadValue(f"part must be one of {', '.join(parts)}, but is '{part}'.")
     sizes = [len(labels) for labels in parts.values()]
     others = tuple(axis for axis, name in enumerate(parts, start=-len(parts)) if name != part)
     data = {}

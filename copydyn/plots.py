@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +11,14 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from copydyn.comparison import compare
+from copydyn.observables import mean_coherence
 from copydyn.refusal import BadValue
 from copydyn.result import check
+from copydyn.systems.square_lattice import sides_of
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A3E9D", "#6B6B6B")
 """Okabe and Ito's, which differ for every kind of colour vision, and two darker ones."""
@@ -30,8 +34,17 @@ MOST_WIDTHS = 4
 LEGEND_WIDTH = 130
 """Characters that fit side by side below both panels."""
 
+MOST_NAMES = 32
+"""Labels whose names fit side by side below an axis, upright."""
+
+LONGEST_NAME = 12
+"""Characters of a name that fit there."""
+
 STEEP = 30.0
 """Ratio to the law beyond which a linear axis would hide the law."""
+
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+"""A label that is a number, which 010 is not: it is a string of bits."""
 
 
 def plot(
@@ -42,6 +55,9 @@ def plot(
     title: str = "",
 ) -> Figure:
     """Draw the frequencies and, beside them, how far they are from the reference and what finite N gives.
+
+    Few labels are lines over time, many are profiles at three times, those of a square lattice are maps at the last
+    save time: ``plot(result.isel(time=[k]))`` draws another. Of phases that are not aligned the coherence is drawn too.
 
     Parameters
     ----------
@@ -70,17 +86,22 @@ def plot(
             check(dataset)
     if comparison is None and reference is not None:
         comparison = compare(result, reference)
-    panels = 1 if comparison is None else 2
-    figure = Figure(figsize=(5.4 * panels, 4.2), dpi=144, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    draw = _lines if _few(result) else _profiles
-    draw(axes[0], result, reference)
+    mapped = _sides(result)
+    shown = [result] if reference is None or mapped is None else [result, reference]
+    panels = len(shown) + (comparison is not None) + ("coherence" in result)
+    figure, axes = _panels(panels)
+    if mapped is not None:
+        _maps(axes[: len(shown)], shown, mapped)
+    else:
+        draw = _lines if _few(result) else _profiles
+        draw(axes[0], result, reference)
     if comparison is not None:
-        _deviation(axes[1], result, comparison)
+        _deviation(axes[len(shown)], result, comparison)
+    if "coherence" in result:
+        _coherence(axes[-1], result)
     for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        _legend(ax)
+        if ax.get_legend_handles_labels()[0]:
+            _legend(ax)
     figure.suptitle(title or str(result.attrs.get("system", "")), parse_math=False)
     if path is not None:
         figure.savefig(path)
@@ -100,7 +121,8 @@ def plot_theories(
     ----------
     results : mapping of str to Dataset
         By the name of the theory, all for one experiment. With few labels, the frequency over time of that label which
-        any theory misses most; with many, all frequencies at the last save time.
+        any theory misses most; with many, all frequencies at the last save time. Where the phases of one are not
+        aligned, its coherence is drawn too, as a mean over all copies.
     reference : Dataset
         Of `copydyn.theories.Schrodinger`, for the same experiment.
     comparisons : mapping of str to Dataset, optional
@@ -119,14 +141,13 @@ def plot_theories(
         check(dataset)
     if comparisons is None:
         comparisons = {name: compare(result, reference) for name, result in results.items()}
-    figure = Figure(figsize=(10.8, 4.4), dpi=144, layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
+    unaligned = any("coherence" in result for result in results.values())
+    figure, (left, right, *rest) = _panels(2 + unaligned, height=4.4)
     draw = _label_of_theories if _few(reference) else _profiles_of_theories
     draw(left, results, reference)
     _deviations(right, comparisons)
-    for ax in (left, right):
-        ax.spines[["top", "right"]].set_visible(False)
+    for ax in rest:
+        _coherences(ax, results)
     names = [*results, SCHRODINGER]
     fitting = max(1, LEGEND_WIDTH // (max(map(len, names)) + 6))
     columns = min(fitting, len(names))
@@ -138,6 +159,17 @@ def plot_theories(
     if path is not None:
         figure.savefig(path)
     return figure
+
+
+def _panels(number: int, height: float = 4.2) -> tuple[Figure, list[Axes]]:
+    """Make a figure of panels side by side, each without the lines at its top and right."""
+    width = 5.4 if number < 3 else 4.4
+    figure = Figure(figsize=(width * number, height), dpi=144, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(1, number, squeeze=False)[0])
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure, axes
 
 
 class _Band(NamedTuple):
@@ -166,14 +198,15 @@ def _lines(ax: Axes, result: xr.Dataset, reference: xr.Dataset | None) -> None:
         for number in range(expected.shape[1]):
             name = SCHRODINGER if number == 0 else None
             ax.plot(times, expected[:, number], color="black", linewidth=0.8, dashes=(4, 3), label=name)
-    ax.set(xlabel=_axis(result["time"]), ylabel=_frequency(result), xlim=(times[0], times[-1]))
+    meaning = result["beable"].attrs["long_name"]
+    ax.set(xlabel=_axis(result["time"]), ylabel=f"{_frequency(result)} by {meaning}", xlim=(times[0], times[-1]))
     _from_zero(ax, band)
 
 
 def _profiles(ax: Axes, result: xr.Dataset, reference: xr.Dataset | None) -> None:
     """Frequencies over the labels, at the first, the middle and the last save time."""
     times, band = result["time"].values, _Band.of(result)
-    labels = np.arange(result.sizes["beable"])
+    labels = _along_labels(ax, result)
     marker = "o" if labels.size <= 40 else ""
     for colour, at in zip(COLOURS, sorted({0, (times.size - 1) // 2, times.size - 1})):
         mean, spread = band.mean[at], band.spread[at]
@@ -183,8 +216,55 @@ def _profiles(ax: Axes, result: xr.Dataset, reference: xr.Dataset | None) -> Non
             name = SCHRODINGER if at == 0 else None
             expected = reference["probability"].values[at]
             ax.plot(labels, expected, color="black", linewidth=0.8, dashes=(4, 3), label=name)
-    ax.set(xlabel=str(result["beable"].attrs["long_name"]), ylabel=_frequency(result), xlim=(-0.5, labels[-1] + 0.5))
+    ax.set_ylabel(_frequency(result))
     _from_zero(ax, band)
+
+
+def _maps(axes: list[Axes], datasets: list[xr.Dataset], sides: tuple[int, int]) -> None:
+    """Frequencies on a square lattice at the last save time, beside the reference's, in the same colours.
+
+    The colours follow the square root, the modulus of the amplitude: fringes are seen beside bright spots.
+    """
+    last = [dataset["probability"].values[-1].reshape(sides).T for dataset in datasets]
+    shades = PowerNorm(0.5, vmin=0.0, vmax=max(float(density.max()) for density in last))
+    for ax, dataset, density in zip(axes, datasets, last):
+        image = ax.imshow(density, origin="lower", cmap="viridis", norm=shades, interpolation="nearest")
+        name = "n/N" if "frequency" in dataset else r"$|\psi|^2$"
+        ax.set_title(f"{name} at t = {float(dataset['time'][-1]):.4g}", loc="left", fontsize="small")
+        ax.set(xlabel="x (column)", ylabel="y (row)")
+    axes[-1].figure.colorbar(image, ax=axes, shrink=0.7)
+
+
+def _coherence(ax: Axes, result: xr.Dataset) -> None:
+    """Coherence over time, of each of a few labels, or of all copies."""
+    times = result["time"].values
+    if _few(result):
+        for number, label in enumerate(result["beable"].values):
+            _banded(ax, times, *_scatter(result["coherence"][..., number]), _Style(COLOURS[number], 1.6), str(label))
+    else:
+        _banded(ax, times, *_scatter(mean_coherence(result)), _Style(COLOURS[0], 1.6), "all copies")
+    _coherence_axis(ax, result)
+
+
+def _coherences(ax: Axes, results: Mapping[str, xr.Dataset]) -> None:
+    """Coherence over time, a mean over all copies, for each theory whose phases are not aligned."""
+    for style, result in zip(_styles(len(results)), results.values()):
+        if "coherence" in result:
+            _banded(ax, result["time"].values, *_scatter(mean_coherence(result)), style)
+            _coherence_axis(ax, result)
+
+
+def _coherence_axis(ax: Axes, result: xr.Dataset) -> None:
+    times = result["time"].values
+    ax.set(xlabel=_axis(result["time"]), ylabel="coherence |Z|/n", ylim=(-0.015, 1.04))
+    if times.size > 1:
+        ax.set_xlim(times[0], times[-1])
+
+
+def _scatter(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation over the replicas (time,); of empty labels, which have no coherence, NaN."""
+    spread = values.std("replica", ddof=1) if values.sizes["replica"] > 1 else 0.0 * values.mean("replica")
+    return values.mean("replica").values, spread.values
 
 
 def _label_of_theories(ax: Axes, results: Mapping[str, xr.Dataset], reference: xr.Dataset) -> None:
@@ -204,13 +284,12 @@ def _label_of_theories(ax: Axes, results: Mapping[str, xr.Dataset], reference: x
 
 def _profiles_of_theories(ax: Axes, results: Mapping[str, xr.Dataset], reference: xr.Dataset) -> None:
     """Frequencies over the labels at the last save time."""
-    labels, last = np.arange(reference.sizes["beable"]), float(reference["time"].values[-1])
+    labels, last = _along_labels(ax, reference), float(reference["time"].values[-1])
     bands = [_Band.of(result) for result in results.values()]
     for style, band in zip(_styles(len(bands)), bands):
         _banded(ax, labels, band.mean[-1], band.spread[-1], style)
     expected = reference["probability"].values[-1]
     ax.plot(labels, expected, color="black", linewidth=0.8, dashes=(4, 3))
-    ax.set(xlabel=str(reference["beable"].attrs["long_name"]), xlim=(-0.5, labels[-1] + 0.5))
     ax.set_ylabel(f"frequency at t = {last:.4g}")
     _from_zero(ax, *(_Band(band.mean[-1:], band.spread[-1:]) for band in bands))
 
@@ -246,9 +325,11 @@ def _styles(number: int) -> list[_Style]:
     ]
 
 
-def _banded(ax: Axes, x: np.ndarray, mean: np.ndarray, spread: np.ndarray, style: _Style) -> None:
+def _banded(
+    ax: Axes, x: np.ndarray, mean: np.ndarray, spread: np.ndarray, style: _Style, label: str | None = None
+) -> None:
     ax.fill_between(x, mean - spread, mean + spread, color=style.colour, alpha=0.25, linewidth=0)
-    ax.plot(x, mean, color=style.colour, linewidth=style.width)
+    ax.plot(x, mean, color=style.colour, linewidth=style.width, label=label)
 
 
 def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:
@@ -263,7 +344,8 @@ def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:
     mean, error = (scale * comparison[variable].values for variable in (name, f"{name}_error"))
     error = np.nan_to_num(error)
     replicas = int(result.attrs.get("replicas", 1))
-    shown = f"mean of {replicas} replicas ± error" if replicas > 1 else "one replica"
+    alone = "one replica" if "counts" in result else "without noise"  # of infinitely many copies, or without any
+    shown = f"mean of {replicas} replicas ± error" if replicas > 1 else alone
     ax.fill_between(times, mean - error, mean + error, color=COLOURS[0], alpha=0.3, linewidth=0)
     ax.plot(times, mean, color=COLOURS[0], linewidth=1.6, label=shown)
     ax.set(xlabel=_axis(comparison["time"]), ylabel=label)
@@ -281,6 +363,26 @@ def _few(result: xr.Dataset) -> bool:
     return result.sizes["beable"] <= MOST_LINES and result.sizes["time"] > 1
 
 
+def _sides(result: xr.Dataset) -> tuple[int, int] | None:
+    """Columns and rows of a square lattice with many sites, or None; a composite has joint labels that look alike."""
+    return None if _few(result) or "parts" in result.attrs else sides_of(result["beable"].values.tolist())
+
+
+def _along_labels(ax: Axes, result: xr.Dataset) -> np.ndarray:
+    """Make an axis of the labels and give their places: numbers at their own values, all others in a row."""
+    labels, meaning = result["beable"].values, str(result["beable"].attrs["long_name"])
+    places = np.arange(labels.size, dtype=float)
+    values = labels.astype(float) if all(_NUMBER.fullmatch(label) for label in labels) else -places
+    if np.all(np.diff(values) > 0.0):
+        places = values
+    elif labels.size <= MOST_NAMES and max(map(len, labels)) <= LONGEST_NAME:
+        ax.set_xticks(places, labels, rotation=90, fontsize="small", parse_math=False)
+    else:
+        meaning = f"{meaning}, by number"
+    ax.set(xlabel=meaning, xlim=(places[0] - 0.5, places[-1] + 0.5))
+    return places
+
+
 def _from_zero(ax: Axes, *bands: _Band) -> None:
     """Leave a little room at both ends, so that a line at zero or one is seen whole."""
     top = max(float((band.mean + band.spread).max()) for band in bands)
@@ -290,7 +392,7 @@ def _from_zero(ax: Axes, *bands: _Band) -> None:
 def _legend(ax: Axes) -> None:
     """Put the legend above the axes, where it cannot hide a line."""
     entries = dict(sorted(zip(*reversed(ax.get_legend_handles_labels())), key=lambda entry: entry[0] == SCHRODINGER))
-    ax.legend(
+    legend = ax.legend(
         entries.values(),
         entries.keys(),
         loc="lower left",
@@ -300,6 +402,8 @@ def _legend(ax: Axes) -> None:
         fontsize="small",
         borderpad=0.2,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _axis(coordinate: xr.DataArray) -> str:

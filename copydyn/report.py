@@ -11,9 +11,13 @@ import numpy as np
 import xarray as xr
 
 from copydyn.claims import Finding
-from copydyn.wording import plus_minus
+from copydyn.observables import mean_coherence
+from copydyn.wording import alignment, plural, plus_minus
 
 WIDTH = 100
+
+ROUNDING = 1e-9
+"""Work, in units of energy, that no pulse has done."""
 
 _MARGIN = "  "
 _FIRST = 14
@@ -56,7 +60,8 @@ def _what_ran(results: Mapping[str, xr.Dataset]) -> Iterator[tuple[str, str]]:
     result = max(results.values(), key=lambda result: "seed" in result.attrs)  # some theories draw no numbers
     attrs, times = result.attrs, result["time"].values
     hbar = "" if attrs["hbar"] == 1.0 else f", hbar = {attrs['hbar']:g}"
-    yield "system", f"{attrs['system']}, {result.sizes['beable']} {result['beable'].attrs['long_name']}s{hbar}"
+    labels = f"{result.sizes['beable']} {plural(result['beable'].attrs['long_name'])}"
+    yield "system", f"{attrs['system']}, {labels}{hbar}"
     for name, one in results.items():
         own = f"'{name}' " if name != one.attrs["theory"] else ""
         yield "theory", f"{own}{one.attrs['theory']}{''.join(_settings(one))}"
@@ -115,6 +120,8 @@ def _settings(result: xr.Dataset) -> Iterator[str]:
     for setting in ("spectators", "floor", "phase_spread"):
         if attrs.get(f"theory_{setting}"):
             yield f", {setting.replace('_', ' ')} {attrs[f'theory_{setting}']:g}"
+    if attrs.get("theory_alignment", "None") != "None":
+        yield f", {alignment(attrs['theory_alignment'])}"
     admixture = attrs.get("theory_admixture", "None")  # written as the pair of its share and its ket
     if admixture != "None":
         yield f", admixture {admixture.strip('(').split(',')[0]}"
@@ -128,14 +135,20 @@ def _rows(result: xr.Dataset, comparison: xr.Dataset) -> Iterator[Row]:
         yield Row("N x infidelity at the end", _value(last, "infidelity", copies), law)
     noise = np.asarray(last["predicted_deviation"].values) if "predicted_deviation" in last else np.array([np.nan])
     known = bool(np.all(np.isfinite(noise)))
-    largest = (f"{noise.max():.3g}", "deviation of the noisiest label") if known else ("", "")
+    largest = (f"{noise.max():.3g}", "the s.d. of the noisiest label") if known else ("", "")
     total = (f"{0.5 * math.sqrt(2.0 / math.pi) * noise.sum():.3g}", "by noise alone") if known else ("", "")
     yield Row("max |n/N - |psi|^2| at the end", _value(last, "max_deviation"), *largest)
     yield Row("  its largest value on the way", _value(comparison, "worst_deviation"))
     yield Row("total variation at the end", _value(last, "total_variation"), *total)
     yield Row("  its largest value on the way", _value(comparison, "worst_total_variation"))
     if "energy_drift" in last:
-        yield Row("energy gained", _value(last, "energy_drift"))
+        work = float(last["expected_energy_drift"]) if "expected_energy_drift" in last else 0.0
+        by_pulses = (f"{work:.4g}", "the work of the pulses") if abs(work) > ROUNDING else ("", "")
+        yield Row("energy gained", _value(last, "energy_drift"), *by_pulses)
+    if "coherence" in result:
+        coherence = mean_coherence(result).isel(time=-1).values
+        error = coherence.std(ddof=1) / math.sqrt(coherence.size) if coherence.size > 1 else math.nan
+        yield Row("mean coherence at the end", plus_minus(float(coherence.mean()), float(error)))
     if "extinct" in last:
         yield Row("extinct labels at the end", f"{_value(last, 'extinct')} of {result.sizes['beable']}")
     if "events" in result:

@@ -34,13 +34,17 @@ def copysolve(
 ) -> xr.Dataset:
     """Evolve N copies whose frequencies n_a/N follow |psi_a|^2, i hbar d psi/dt = H psi, as N -> infinity.
 
+    Tagged copies, the event log, phases that are not aligned and counts that are drawn are asked of
+    ``copydyn.theories.CopyDynamics(copies, ...).evolve(Experiment.of(H, psi0, tlist))``, which this is short for.
+
     Parameters
     ----------
     H : (P, P) array, scipy sparse matrix, qutip.Qobj, or [(duration, H), ...]
-        Hamiltonian in the basis of the beables; pulses are counted from time 0.
+        Hamiltonian in the basis of the beables; pulses are counted from time 0. `copydyn.drives.sampled` makes them of
+        H(t).
     psi0 : (P,) ket or qutip.Qobj
         Normalised; it holds at ``tlist[0]``.
-    tlist : (time,) increasing times
+    tlist : (time,) increasing times, in units of hbar / (unit of H)
     copies : int, or float with an integer value
         N.
     engine, rule, spectators, floor, admixture

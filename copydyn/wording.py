@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 NEGLIGIBLE = 1e-9
 """Error, relative to its value, that is rounding and no statistics."""
@@ -35,6 +36,21 @@ def size(count: float) -> str:
     """Write a number of bytes with two digits: "0.85 kB", "30 MB"."""
     power = min(5, max(1, math.floor(math.log10(max(count, 1.0)) / 3.0)))
     return f"{_two_digits(count / 1000.0**power)} {'kMGTP'[power - 1]}B"
+
+
+def plural(meaning: str) -> str:
+    """Name several of what a label means: "sites", "energy levels", "momenta"."""
+    return "momenta" if meaning == "momentum" else f"{meaning}s"
+
+
+def alignment(law: str) -> str:
+    """Name what an `Alignment`, written as Python, does: "alignment of strength 0.6, friction 4, momentum reset"."""
+    said = [
+        (name, value.strip("'"))
+        for name, value in re.findall(r"(\w+)=([^,)]+)", law)
+        if name == "strength" or value not in ("0.0", "'copied'")
+    ]
+    return "alignment of " + ", ".join(f"{name} {value.removesuffix('.0')}" for name, value in said)
 
 
 def _two_digits(value: float) -> str:

@@ -466,3 +466,23 @@ def test_there_is_no_law_without_aligned_copies_or_with_too_many_labels(change):
 )
 def test_a_value_carries_two_digits_of_its_error(value, error, expected):
     assert plus_minus(value, error) == expected
+
+
+def test_a_table_names_the_alignment_and_shows_the_coherence(here, capsys):
+    assert main(["scenario", "alignment-force", "--replicas", "2", "schedule.stop=0.4", "--no-plot", "--quiet"]) == 1
+    table = Path("results/alignment-force-001/table.txt").read_text()
+    assert "phase spread 0.3, alignment of strength 0.6, friction 4, spread 2.5" in " ".join(table.split())
+    assert re.search(r"^  mean coherence at the end +[01]\S* .*[01]\.\d+ ± \S+$", table, re.MULTILINE)
+    assert "no law to judge by: phases are not aligned" in " ".join(table.split())
+
+
+def test_a_table_tells_the_work_of_pulses_from_a_drift(here, capsys):
+    assert main(["scenario", "ramsey", "theory.copies=1000", "--replicas", "4", "--no-plot"]) in (0, 1)
+    printed = capsys.readouterr().out
+    assert re.search(r"^  energy gained +-1\.4\S+ ± \S+ +-1\.449, the work of the pulses$", printed, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", [["explain"], ["scenario", "--no-plot", "--replicas", "2"]], ids=" ".join)
+def test_several_momenta_are_no_momentums(here, capsys, command):
+    assert main([command[0], "momentum-basis", *command[1:]]) in (0, 1)
+    assert "lattice, 16 momenta\n" in capsys.readouterr().out

@@ -197,6 +197,7 @@ def test_more_and_less_are_told_apart():
         (None, "no law to judge by"),
         (law([0.0, 1.0, np.inf]), "meets a node"),
         (law([0.0, 0.0, 0.0]), "no copy event"),
+        (law([0.0, 1e-14, 2e-14], infidelity_spread=("time", [0.0, 1e-14, 1e-14])), "no copy event"),
         (law([1.0, 1.0, 1.0]).drop_vars("infidelity_spread"), "does not know its spread"),
     ],
 )
@@ -278,3 +279,25 @@ def test_a_point_with_a_large_error_weighs_little():
 )
 def test_what_cannot_be_fitted_is_refused(refuses, columns, kind, names):
     refuses(lambda: fit_exponent(*columns), kind, names)
+
+
+def test_why_there_is_no_law_to_judge_by():
+    for attrs, why in (
+        ({"copies": 100}, "none was given"),
+        ({"copies": 100, "theory_rule": "Rule(q=0.6)"}, "the rule is not Smolin's"),
+        ({"copies": 100, "theory_engine": "meanfield"}, "infinitely many"),
+        ({}, "has no copies"),
+    ):
+        result = turned(0.01)
+        result.attrs = attrs
+        assert why in compare(result, HALF).attrs["sentence"]
+    scattered = turned(0.01)
+    scattered["coherence"] = scattered["frequency"]
+    assert "phases are not aligned" in compare(scattered, HALF).attrs["sentence"]
+
+
+def test_the_work_of_pulses_stands_beside_the_energy():
+    assert "expected_energy_drift" not in compare(ensembles(TWO), path([0.5, 0.5, 0.9]))
+    reference = path([0.5, 0.5, 0.9])
+    reference["energy"] = (("replica", "time"), [[1.0, 1.0, 3.0]], {"units": "energy", "long_name": "mean energy"})
+    assert np.allclose(compare(ensembles(TWO), reference)["expected_energy_drift"], [0.0, 0.0, 2.0])

@@ -46,6 +46,9 @@ BAD_HAMILTONIANS = [
     ("sigmax", TypeError, "H must be an array of numbers"),
     ([["0", "1"], ["1", "0"]], TypeError, "H must be an array of numbers"),
     ([[0, 1], [1]], TypeError, "H must be an array of numbers, .* rows differ in length"),
+    (lambda t: np.eye(2), TypeError, "H must be a matrix, but is a function of time; copydyn.drives.sampled"),
+    ([np.eye(2), [np.eye(2), np.cos]], TypeError, "H must be a matrix, but is a function of time"),
+    (qutip.QobjEvo([qutip.sigmaz(), [qutip.sigmax(), np.cos]]), TypeError, "H must be a matrix, but is a function"),
     ([[False, True], [True, False]], TypeError, "H must be an array of numbers, .* type bool"),
     (sparse.csr_array(np.eye(2, dtype=bool)), TypeError, "H must be a matrix of numbers"),
     (None, TypeError, "H must be an array of numbers"),
@@ -397,3 +400,11 @@ def test_segments_cover_the_way_without_gaps(lengths, parts, on_edges):
         last = segment.pulse == len(lengths) - 1
         assert begin <= segment.start
         assert last or segment.end <= edges[segment.pulse]
+
+
+def test_a_system_says_what_it_is_in_a_line():
+    assert repr(System(np.eye(2), meaning="level", name="two")) == "<System two: 2 labels (level), 0 to 1, hbar = 1>"
+    said = repr(System([(1.0, np.eye(4)), (2.0, np.eye(4))], parts=[("A", 2), ("B", 2)], hbar=0.5))
+    assert said == "<System system: 4 labels (label), (0,0) to (1,1), 2 pulses, parts A, B, hbar = 0.5>"
+    experiment = Experiment.of(np.eye(1), [1.0], [0.0])
+    assert "<System system: 1 labels (label), 0, hbar = 1>" in repr(experiment)

@@ -304,7 +304,7 @@ def test_a_calm_scenario(told):
 def test_a_path_through_a_node(told):
     text = flat(told("rabi-node"))
     assert "laws they diverge at time 1.855, where the path meets the node of label '0'" in text
-    assert "nodes label '0' at time 1.855: odds 1 to die out, straight through zero" in text
+    assert "nodes label '0' at time 1.855: chance 1 to die out, straight through zero" in text
     assert "about 6.4e+04 copy events a replica, label '0' at time 1.855 being lost; then nothing moves" in text
 
 
@@ -324,11 +324,11 @@ def test_a_floor(told):
 
 def test_spectators_and_the_most_dangerous_first(told):
     text = told("packet")
-    odds = [float(found) for found in re.findall(r"odds ([\d.e-]+) to die out", text)]
-    assert len(odds) == explain.MOST_LINES
-    assert odds == sorted(odds, reverse=True)
+    chances = [float(found) for found in re.findall(r"chance ([\d.e-]+) to die out", text)]
+    assert len(chances) == explain.MOST_LINES
+    assert chances == sorted(chances, reverse=True)
     assert re.search(r"and \d+ more\n", text)
-    assert "take it that the labels before it survived" in flat(text)
+    assert "take it that the labels before each survived" in flat(text)
 
 
 def test_empty_labels(told):
@@ -372,7 +372,7 @@ def test_only_one_save_time(told):
     [
         (["theory={kind='Schrodinger'}"], "Schrodinger has no copies"),
         (["theory.phase_spread=0.3", "theory.copies=500"], "phases that are not aligned"),
-        (["theory.rule=printed"], "rule 'printed', whose mean is not the Schrödinger equation"),
+        (["theory.rule=printed"], "rule printed, whose mean is not the Schrödinger equation"),
     ],
 )
 def test_theories_without_a_law(told, changes, sentence):
@@ -413,15 +413,15 @@ def test_the_time_of_a_law_is_foreseen(monkeypatch, sites, stop):
     assert spent / 4 < foreseen < 4 * spent
 
 
-def test_odds_that_nobody_knows(told, monkeypatch):
+def test_chances_that_nobody_knows(told, monkeypatch):
     unknown = NodeCrossing(1, 3.0, 0.0, np.inf, 1.0, 0.0, np.nan)
     sure = NodeCrossing(0, 5.0, 1e-5, 0.0, 1.0, 1.0, 0.37)
     tiny = NodeCrossing(0, 1.0, 1e-4, 0.0, 1.0, 10.0, 4e-5)
     stage = Stage(0.0, 20.0, np.array([0, 1]), 1e5, [tiny, unknown, sure], None, 20.0)
     monkeypatch.setattr(explain, "stages_of", lambda *_: [stage])
     text = flat(told("rabi"))
-    first = "label '0' at time 5: odds 0.37 to die out, 1 copies left at the mean"
-    assert f"nodes {first} label '1' at time 3: odds unknown behind an earlier node" in text
+    first = "label '0' at time 5: chance 0.37 to die out, 1 copies left at the mean"
+    assert f"nodes {first} label '1' at time 3: chance unknown behind an earlier node" in text
     assert "at time 1:" not in text
 
 

@@ -61,6 +61,18 @@ def test_public_names_resolve(name):
     assert name in dir(copydyn)
 
 
+def test_the_namesake_of_a_name_is_its_home():
+    from copydyn.alignment import Alignment
+    from copydyn.runs.conduct import Checkpoint
+
+    assert (copydyn.Alignment, copydyn.Checkpoint) == (Alignment, Checkpoint)
+
+
+def test_completion_offers_nothing_but_what_is_public():
+    offered = {name for name in dir(copydyn) if not name.startswith("__")}
+    assert offered == {*copydyn.__all__, *copydyn._MODULES} - {"__version__"}
+
+
 def test_names_that_are_not_there_are_missed():
     with pytest.raises(AttributeError, match="has no attribute 'schroedinger'"):
         copydyn.schroedinger  # noqa: B018

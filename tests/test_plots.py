@@ -9,8 +9,9 @@ from exact import detuned, flux, triangle
 
 import copydyn
 from copydyn.laws import finite_copies
-from copydyn.plots import MOST_LINES, plot, plot_theories
-from copydyn.systems import ring
+from copydyn.observables import mean_coherence
+from copydyn.plots import MOST_LINES, MOST_NAMES, plot, plot_theories
+from copydyn.systems import ring, square_lattice
 from copydyn.theories import CopyDynamics, Schrodinger
 
 
@@ -42,7 +43,7 @@ def test_few_labels_are_lines_over_time():
     left, right = plot(result, reference, comparison, title="a triangle").axes
     assert names(left) == ["0", "1", "2", "Schrödinger"]
     assert left.get_xlabel() == "time (ħ/energy)"
-    assert left.get_ylabel() == "frequency n/N"
+    assert left.get_ylabel() == "frequency n/N by level"
     assert names(right) == ["law of finite N", "mean of 3 replicas ± error"]
     assert right.get_ylabel() == "N × infidelity"
     np.testing.assert_array_equal(left.lines[1].get_ydata(), result["probability"][:, 1])
@@ -56,6 +57,117 @@ def test_many_labels_are_profiles_at_three_times():
     assert result.sizes["beable"] > MOST_LINES
     assert names(left) == ["t = 0", "t = 1", "t = 2", "Schrödinger"]
     assert left.get_xlabel() == "site"
+
+
+@pytest.mark.parametrize(
+    ("names", "places", "axis"),
+    [
+        ([str(k) for k in range(-6, 6)], np.arange(-6, 6), "momentum"),
+        ([f"{k:04b}" for k in range(12)], np.arange(12), "momentum"),
+        ([str(11 - k) for k in range(12)], np.arange(12), "momentum"),
+    ],
+    ids=["numbers", "bits", "numbers in no order"],
+)
+def test_labels_stand_at_their_own_values_where_they_are_numbers(names, places, axis):
+    reference = Schrodinger().evolve(_large_ring().experiment).assign_coords(beable=names)
+    reference["beable"].attrs.update(units="1", long_name="momentum")
+    (ax,) = plot(reference).axes
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), places)
+    assert ax.get_xlabel() == axis
+    if names[0] != "-6":
+        assert [text.get_text() for text in ax.get_xticklabels()] == names
+    np.testing.assert_array_equal(plot_theories({"a": reference}, reference).axes[0].lines[0].get_xdata(), places)
+
+
+def on_a_square(columns=4, rows=3):
+    """A plane wave along x."""
+    ket = np.repeat(np.exp(1j * np.arange(columns)), rows)
+    preparation = copydyn.Preparation(ket, normalise=True)
+    return copydyn.Experiment(square_lattice(columns, rows), preparation, copydyn.Schedule(np.linspace(0, 1, 3)))
+
+
+def test_a_square_lattice_is_a_map_beside_that_of_the_reference():
+    experiment = on_a_square()
+    result, reference = CopyDynamics(1000).evolve(experiment, seed=1, replicas=2), Schrodinger().evolve(experiment)
+    found, expected, deviation, _ = plot(result, reference).axes
+    for ax, dataset in ((found, result), (expected, reference)):
+        shown = ax.images[0].get_array()
+        assert shown.shape == (3, 4), "rows upwards, columns along x"
+        np.testing.assert_allclose(shown[2, 1], float(dataset["probability"].sel(beable="(1,2)")[-1]))
+        assert ax.images[0].origin == "lower"
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("x (column)", "y (row)")
+    assert found.images[0].norm is expected.images[0].norm, "one scale of colours for both"
+    assert found.get_title(loc="left") == "n/N at t = 1"
+    assert deviation.get_ylabel() == r"total variation from $|\psi|^2$"
+    early, _ = plot(result.isel(time=[1])).axes
+    assert early.get_title(loc="left") == "n/N at t = 0.5"
+
+
+def test_joint_labels_of_a_composite_are_no_map():
+    parts = [("A", 4), ("B", 3)]
+    experiment = copydyn.Experiment.of(np.eye(12), np.full(12, 12**-0.5), [0.0, 1.0], parts=parts)
+    (ax,) = plot(Schrodinger().evolve(experiment)).axes
+    assert not ax.images
+    assert ax.get_xlabel() == "label"
+    assert ax.get_xticklabels()[4].get_text() == "(1,1)"
+
+
+def test_names_that_do_not_fit_below_an_axis_become_numbers():
+    size = MOST_NAMES + 1
+    for names in ([f"state {k}" for k in range(size)], [f"state of number {k}" for k in range(MOST_LINES + 1)]):
+        ket = np.full(len(names), len(names) ** -0.5)
+        experiment = copydyn.Experiment.of(np.eye(len(names)), ket, [0.0, 1.0], labels=names)
+        (ax,) = plot(Schrodinger().evolve(experiment)).axes
+        assert ax.get_xlabel() == "label, by number"
+
+
+def scattered(case, **theory):
+    return CopyDynamics(200, phase_spread=0.5, **theory).evolve(case.experiment, seed=1, replicas=3)
+
+
+def test_phases_that_are_not_aligned_show_their_coherence():
+    result, reference = scattered(triangle()), Schrodinger().evolve(triangle().experiment)
+    for figure in (plot(result), plot(result, reference)):
+        last = figure.axes[-1]
+        assert last.get_ylabel() == "coherence |Z|/n"
+        assert names(last) == ["0", "1", "2"]
+        np.testing.assert_array_equal(last.lines[2].get_ydata(), result["coherence"][..., 2].mean("replica"))
+    assert len(figure.axes) == 3
+
+
+def test_an_empty_label_has_no_coherence_and_gives_no_warning():
+    result = scattered(triangle())
+    result["coherence"][:, 2:, 0] = np.nan
+    result["coherence"][1:, 1:, 1] = np.nan
+    line, rest = plot(result).axes[-1].lines[:2]
+    assert np.isnan(line.get_ydata()[2:]).all()
+    np.testing.assert_array_equal(rest.get_ydata()[1:], result["coherence"][0, 1:, 1])
+
+
+def test_coherence_of_many_labels_is_that_of_all_copies():
+    result = scattered(_large_ring())
+    last = plot(result).axes[-1]
+    assert names(last) == ["all copies"]
+    np.testing.assert_array_equal(last.lines[0].get_ydata(), mean_coherence(result).mean("replica"))
+
+
+def test_coherences_of_theories_share_a_panel_without_those_that_are_aligned():
+    results = {"aligned": evolved(detuned())[0], "scattered": scattered(detuned())}
+    left, _, last = plot_theories(results, Schrodinger().evolve(detuned().experiment)).axes
+    (line,) = last.lines
+    assert line.get_color() == left.lines[1].get_color()
+    np.testing.assert_array_equal(line.get_ydata(), mean_coherence(results["scattered"]).mean("replica"))
+
+
+def test_the_mean_coherence_is_one_over_all_copies(refuses):
+    result = scattered(detuned())
+    sums = result["counts"] * result["coherence"]  # |Z_a|
+    np.testing.assert_allclose(mean_coherence(result), sums.sum("beable") / 200)
+    empty = result.copy(deep=True)
+    empty["frequency"][:] = [1.0, 0.0]
+    empty["coherence"][..., 1] = np.nan
+    np.testing.assert_array_equal(mean_coherence(empty), empty["coherence"][..., 0])
+    refuses(lambda: mean_coherence(evolved(detuned())[0]), ValueError, "phase_spread or alignment")
 
 
 def test_a_result_alone_is_one_panel():
@@ -77,9 +189,15 @@ def test_one_replica_is_called_so():
     assert "one replica" in names(plot(*evolved(detuned(), replicas=1)).axes[1])
 
 
+def test_what_has_no_copies_is_no_replica():
+    case = triangle()
+    limit = CopyDynamics(1000, "meanfield").evolve(case.experiment)
+    assert names(plot(limit, Schrodinger().evolve(case.experiment)).axes[1]) == ["without noise"]
+
+
 def test_the_reference_can_be_drawn_by_itself():
     figure = plot(evolved(detuned())[1])
-    assert figure.axes[0].get_ylabel() == "probability"
+    assert figure.axes[0].get_ylabel() == "probability by level"
 
 
 def test_far_beyond_the_law_the_axis_is_logarithmic():
@@ -173,7 +291,8 @@ def test_no_theory_is_no_picture(refuses):
 
 
 def test_a_title_is_text_and_no_formula():
-    result = evolved(detuned())[0]
+    result = evolved(detuned())[0].assign_coords(beable=[r"$\frac$", "$"])
+    result["beable"].attrs.update(units="1", long_name="level")
     figure = plot(result, title=r"5 $ for \frac")
     figure.canvas.draw()
 

@@ -21,7 +21,7 @@ from copydyn.report import WIDTH
 from copydyn.scenario import Scenario
 from copydyn.theories import CopyDynamics
 from copydyn.theory import Theory
-from copydyn.wording import duration, size
+from copydyn.wording import alignment, duration, plural, size
 
 MATTERS = 1e-4
 """Odds of extinction below which a crossing is not worth a line."""
@@ -109,7 +109,7 @@ def no_law(experiment: Experiment, theory: Theory) -> str:
     if not theory.aligned:
         return "none is known for phases that are not aligned: neither precision nor nodes can be foreseen"
     if theory.rule != "smolin":
-        return f"none is known for rule '{_rule(theory)}', whose mean is not the Schrödinger equation"
+        return f"none is known for rule {theory.rule}, whose mean is not the Schrödinger equation"
     if theory.engine == "meanfield":
         return "engine 'meanfield' is the limit of infinitely many copies: no noise and no events"
     if experiment.system.size > MOST_LABELS:
@@ -122,7 +122,7 @@ def no_law(experiment: Experiment, theory: Theory) -> str:
 
 def _what_runs(experiment: Experiment, theory: Theory, replicas: int) -> Iterator[Item]:
     system, times = experiment.system, experiment.tlist
-    yield Item("system", f"{system.name}, {system.size} {system.meaning}s")
+    yield Item("system", f"{system.name}, {system.size} {plural(system.meaning)}")
     yield Item("theory", f"{theory.name}{''.join(_settings(experiment, theory))}")
     span = f"time {times[0]:g} to {times[-1]:g} in {system.time_unit}"
     yield Item("run", f"{_many(replicas, 'replica')}, {_many(times.size, 'save time')}, {span}")
@@ -133,18 +133,16 @@ def _settings(experiment: Experiment, theory: Theory) -> Iterator[str]:
     if not isinstance(theory, CopyDynamics):
         return
     settled = theory.resolved(experiment.system.size)
-    yield f", {_whole(copies_in_all(experiment, theory))} copies, engine {settled.engine}, rule {_rule(settled)}"
+    yield f", {_whole(copies_in_all(experiment, theory))} copies, engine {settled.engine}, rule {settled.rule}"
     for name in ("spectators", "floor", "phase_spread"):
         if getattr(theory, name):
             yield f", {name.replace('_', ' ')} {getattr(theory, name):g}"
+    if theory.alignment is not None:
+        yield f", {alignment(repr(theory.alignment))}"
     if theory.admixture:
         yield f", admixture {theory.admixture[0]:g}"
     if theory.preparation == "multinomial":
         yield ", counts drawn"
-
-
-def _rule(theory: CopyDynamics) -> str:
-    return theory.rule if isinstance(theory.rule, str) else "of the family"
 
 
 # ---- precision
@@ -255,10 +253,10 @@ def _nodes(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray, stages
         yield Item("nodes", "no label can die out: the floor keeps copies in each")
         return
     found = [row for stage in stages for row in stage.crossings]
-    matter = sorted((row for row in found if _odds(row) >= MATTERS), key=lambda row: (-_odds(row), row.time))
-    matter += sorted((row for row in found if math.isnan(_odds(row))), key=lambda row: row.time)
+    matter = sorted((row for row in found if _chance(row) >= MATTERS), key=lambda row: (-_chance(row), row.time))
+    matter += sorted((row for row in found if math.isnan(_chance(row))), key=lambda row: row.time)
     if not matter:
-        yield Item("nodes", f"none that matters: no label has odds above {MATTERS:g} to die out at one")
+        yield Item("nodes", f"none that matters: no label has a chance above {MATTERS:g} to die out at one")
     for number, row in enumerate(matter[:MOST_LINES]):
         yield Item("" if number else "nodes", _crossing(row, names))
     if len(matter) > MOST_LINES:
@@ -266,16 +264,17 @@ def _nodes(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray, stages
     if stages and stages[-1].searched < stages[-1].end:
         yield Item("", f"those behind time {stages[-1].searched:.4g} were not looked at: there are too many")
     if len(matter) > 1:
-        yield Item("", "the odds of each take it that the labels before it survived, or were lost as said under events")
+        yield Item("", "the chances take it that the labels before each survived, or were lost as said under events")
 
 
 def _crossing(row: NodeCrossing, names: Sequence[str]) -> str:
     left = f"{row.m:.2g} copies left at the mean" if row.m and row.m > 1e-6 else "straight through zero"
-    odds = "odds unknown behind an earlier node" if math.isnan(_odds(row)) else f"odds {_odds(row):.2g} to die out"
-    return f"label '{names[row.label]}' at time {row.time:.4g}: {odds}, {left}"
+    unknown = math.isnan(_chance(row))
+    chance = "chance unknown behind an earlier node" if unknown else f"chance {_chance(row):.2g} to die out"
+    return f"label '{names[row.label]}' at time {row.time:.4g}: {chance}, {left}"
 
 
-def _odds(row: NodeCrossing) -> float:
+def _chance(row: NodeCrossing) -> float:
     return math.nan if row.extinction is None else row.extinction
 
 

@@ -124,16 +124,24 @@ def coordinates(system: System) -> np.ndarray:
     BadValue
         If the labels are not those of a square lattice, in its order.
     """
-    found = [re.fullmatch(r"\((\d+),(\d+)\)", label) for label in system.labels]
-    places = np.array([[int(match[1]), int(match[2])] for match in found if match], dtype=np.int64)
-    if len(places) == system.size:
-        columns, rows = places.max(axis=0) + 1
-        if np.array_equal(places[:, 0] * rows + places[:, 1], np.arange(columns * rows)):
-            return places
+    sides = sides_of(system.labels)
+    if sides is not None:
+        return np.indices(sides).reshape(2, -1).T
     raise BadValue(
         f"the system must be a square lattice with labels '(x,y)', but system '{system.name}' has labels such as "
         f"'{system.labels[0]}'; choose a system such as square-lattice."
     )
+
+
+def sides_of(labels: Sequence[str]) -> tuple[int, int] | None:
+    """Give the columns and rows of the `square_lattice` whose labels these are, in its order; None for others."""
+    found = [re.fullmatch(r"\((\d+),(\d+)\)", label) for label in labels]
+    if not found or not all(found):
+        return None
+    places = np.array([[int(match[1]), int(match[2])] for match in found if match], dtype=np.int64)
+    columns, rows = (int(most) + 1 for most in places.max(axis=0))
+    ordered = columns * rows == len(places) and np.array_equal(places, np.indices((columns, rows)).reshape(2, -1).T)
+    return (columns, rows) if ordered else None
 
 
 def as_sides(columns: int, rows: int) -> tuple[int, int]:
