@@ -19,6 +19,7 @@ MODE_PRINTED = -1.0
 
 
 REACHED, PAUSED, LOG_FULL, STALLED = range(4)
+HELD, CROSSES, FREE = range(3)
 
 
 @kernel
@@ -92,13 +93,34 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
             mark = share * work.bound[edge]
             if mark * mark >= (counts[a] * 1.0 * counts[b]) * (sine * sine):
                 continue
+            if edges == 1 and roster is None:
+                # the way of a copy on a single edge is easily guessed: a branch costs less than a choice of labels
+                if sine * mode > 0.0:
+                    loses, gains = b, a
+                    chance = may_leave(b, a, counts, floor, work)
+                    if chance == FREE:
+                        counts[b] -= 1
+                        counts[a] += 1
+                else:
+                    loses, gains = a, b
+                    chance = may_leave(a, b, counts, floor, work)
+                    if chance == FREE:
+                        counts[a] -= 1
+                        counts[b] += 1
+                if chance == FREE:
+                    events += 1
+                elif chance == CROSSES:
+                    crossing = True
+                    break
+                continue
             if sine * mode > 0.0:
                 copier, copied, loses, gains = second, first, b, a
             else:
                 copier, copied, loses, gains = first, second, a, b
-            if counts[loses] <= floor:
+            chance = may_leave(loses, gains, counts, floor, work)
+            if chance == HELD:
                 continue
-            if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
+            if chance == CROSSES:
                 crossing = True
                 break
             happen(now + elapsed, copier, copied, loses, gains, counts, roster, log)
@@ -129,6 +151,16 @@ def room_for(expected, log):
     if log.time.size == 0:
         return True
     return log.used[0] + expected + 10.0 * math.sqrt(expected) + 100.0 < log.time.size
+
+
+@kernel
+def may_leave(loses, gains, counts, floor, work):
+    """Tell whether a copy is free to go from one label to the other, is held by the floor, or crosses the bounds."""
+    if counts[loses] <= floor:
+        return HELD
+    if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
+        return CROSSES
+    return FREE
 
 
 @kernel
