@@ -14,7 +14,7 @@ from copydyn.laws.infidelity import infidelity_law
 from copydyn.laws.path import Path
 
 
-def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool = False) -> xr.Dataset:
+def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool | np.ndarray = False) -> xr.Dataset:
     """Predict infidelity and noise, times N, of ensembles that start from ``ket``.
 
     Parameters
@@ -23,8 +23,9 @@ def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool 
     ket : complex128 (beable,)
         What the counts really encode at the start, `copydyn.ensemble.Ensemble.ket`; rounding, spectators and admixture
         make it differ from ``experiment.ket``.
-    multinomial : bool
-        The counts are drawn from |ket|^2 afresh for each replica.
+    multinomial : bool or float64 (beable,)
+        The counts are drawn from |ket|^2 afresh for each replica; or that part of each |ket_a|^2 which is, beside
+        spectators.
 
     Returns
     -------
