@@ -34,6 +34,12 @@ def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool 
     these two are NaN from the first node on, and left out above `covariance.MOST_LABELS` labels. The attribute
     ``offset`` is the infidelity of ``ket`` itself, which unitary flow keeps. Where it is not zero the noise changes the
     infidelity in first order: ``offset_spread (time)`` is sqrt(N) times the standard deviation of that.
+
+    Notes
+    -----
+    Beside an offset the mean has a further term of order sqrt(offset)/N, which is left out: 2 Re <d|m> - <psi|C|psi>,
+    with m = N E[dpsi], d/dt m = -(i/hbar) H m - v and v_a = psi'_a sum_e r_e / 8 rho_a^2 over the edges of a. It shifts
+    a verdict by about sqrt(replicas / copies) standard errors: do not judge more replicas than copies there.
     """
     system = experiment.system
     start = as_ket(ket, system.size, name="ket")
