@@ -177,3 +177,15 @@ def test_the_law_of_drawn_counts_knows_that_spectators_are_not_drawn():
     assert law["frequency_noise"].values[0, 2] == 0.0
     with pytest.raises(AssertionError):
         assert_mean(losses, 0.5, detects=0.04)
+
+
+def test_many_ensembles_beside_the_reference_agree_with_the_law():
+    """The law's mean has all of its terms of order 1/N: 40 000 ensembles see that of noise and offset together."""
+    experiment = Experiment.of([[0.3, 0.5], [0.5, -0.3]], [0.8, 0.6j], np.linspace(0, 1, 6))
+    reference = Schrodinger().evolve(experiment)
+    for preparation in ("largest_remainder", "multinomial"):
+        theory = CopyDynamics(400, admixture=(0.3, (0.6, 0.8)), preparation=preparation)
+        law, result = law_of(experiment, theory), theory.evolve(experiment, 5, 40_000)
+        assert compare(result, reference, law).attrs["verdict"] == "agrees"
+        without = law.assign(offset_shift=0.0 * law["offset_shift"])
+        assert compare(result, reference, without).attrs["verdict"] == "deviates"
