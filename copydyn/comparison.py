@@ -199,13 +199,19 @@ def _error(values: np.ndarray) -> np.ndarray:
 
 
 def _predictions(law: xr.Dataset, copies: int) -> dict[str, Any]:
-    infidelity = law["infidelity_law"].values / copies + float(law.attrs.get("offset", 0.0))
+    infidelity = _lawful(law) / copies + float(law.attrs.get("offset", 0.0))
     about = {"units": "1", "long_name": f"mean infidelity that {copies} copies must give"}
     data: dict[str, Any] = {"predicted_infidelity": ("time", infidelity, about)}
     if "frequency_noise" in law:
         about = {"units": "1", "long_name": f"standard deviation of n/N that {copies} copies must give"}
         data["predicted_deviation"] = (("time", "beable"), np.sqrt(law["frequency_noise"].values / copies), about)
     return data
+
+
+def _lawful(law: xr.Dataset) -> np.ndarray:
+    """N times the mean infidelity, less the offset's own: inf from the first node on."""
+    shift = law["offset_shift"].values if "offset_shift" in law else 0.0
+    return np.asarray(law["infidelity_law"].values + np.nan_to_num(shift))
 
 
 def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdict:
@@ -217,7 +223,7 @@ def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdi
         return Verdict("unjudged", "the path meets a node, where the law of finite N diverges", np.nan)
     if "infidelity_spread" not in law:
         return Verdict("unjudged", "the law does not know its spread for so many labels", np.nan)
-    expected = float(predicted.mean() / copies + law.attrs.get("offset", 0.0))
+    expected = float(_lawful(law).mean() / copies + law.attrs.get("offset", 0.0))
     found = infidelity.mean(axis=1)
     # the law knows its own spread; taken as if the save times rose and fell together, it is never too small
     spread = law["infidelity_spread"].values / copies

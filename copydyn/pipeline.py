@@ -130,7 +130,7 @@ def law_of(experiment: Experiment, theory: Theory) -> xr.Dataset | None:
         return None
     if not theory.aligned or theory.engine == "meanfield" or isinstance(theory.rule, Rule):
         return None
-    return laws.finite_copies(experiment, theory.encoded(experiment), multinomial=theory.preparation == "multinomial")
+    return laws.finite_copies(experiment, theory.encoded(experiment), multinomial=theory.drawn(experiment))
 
 
 def _parts(results: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -8,12 +8,13 @@ the poles it passes.
 
 import numpy as np
 import pytest
-from verdicts import assert_share
+from verdicts import assert_mean, assert_share
 
 from copydyn.claims import Closer
 from copydyn.comparison import compare, kets_of
 from copydyn.experiment import Experiment
 from copydyn.laws import finite_copies
+from copydyn.pipeline import law_of
 from copydyn.systems import two_level
 from copydyn.theories import CopyDynamics, Schrodinger
 
@@ -157,3 +158,34 @@ def test_another_basis_has_no_cost_and_so_no_best_strength():
     assert far.mean() + 4 * far.std(ddof=1) / np.sqrt(far.size) < float(admixed["worst_deviation"])
     assert eigen[1] == 0
     assert eigen[0].max() < 1e-10
+
+
+def test_the_law_of_drawn_counts_knows_that_spectators_are_not_drawn():
+    """At the start, N E[infidelity] of drawn copies beside spectators: a sum over labels of Var(n_a) / 4 n_a.
+
+    The control: had all copies been drawn, it would be (P - 1)/4, which is twice as much and more.
+    """
+    experiment = Experiment.of(np.diag([1.0, 1.0], 1) + np.diag([1.0, 1.0], -1), [0.8, 0.6j, 0.0], [0.0, 0.1])
+    theory = CopyDynamics(20_000, preparation="multinomial", spectators=4000)
+    law, ket = law_of(experiment, theory), theory.encoded(experiment)
+    runs = theory.evolve(experiment, 61, 4000)
+    kets = np.sqrt(runs["frequency"].values[:, 0]) * np.exp(-1j * runs["phase"].values[:, 0])
+    losses = 32_000 * (1.0 - np.abs(kets @ ket.conj()) ** 2)
+    assert_mean(losses, law["infidelity_law"].values[0], detects=0.04)
+    variances = 32_000 * runs["frequency"].values[:, 0].var(axis=0, ddof=1)
+    np.testing.assert_allclose(law["frequency_noise"].values[0], variances, rtol=0.1)
+    assert law["frequency_noise"].values[0, 2] == 0.0
+    with pytest.raises(AssertionError):
+        assert_mean(losses, 0.5, detects=0.04)
+
+
+def test_many_ensembles_beside_the_reference_agree_with_the_law():
+    """The law's mean has all of its terms of order 1/N: 40 000 ensembles see that of noise and offset together."""
+    experiment = Experiment.of([[0.3, 0.5], [0.5, -0.3]], [0.8, 0.6j], np.linspace(0, 1, 6))
+    reference = Schrodinger().evolve(experiment)
+    for preparation in ("largest_remainder", "multinomial"):
+        theory = CopyDynamics(400, admixture=(0.3, (0.6, 0.8)), preparation=preparation)
+        law, result = law_of(experiment, theory), theory.evolve(experiment, 5, 40_000)
+        assert compare(result, reference, law).attrs["verdict"] == "agrees"
+        without = law.assign(offset_shift=0.0 * law["offset_shift"])
+        assert compare(result, reference, without).attrs["verdict"] == "deviates"

@@ -150,7 +150,7 @@ def _settings(experiment: Experiment, theory: Theory) -> Iterator[str]:
 
 def _law(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray) -> tuple[xr.Dataset, list[Item]]:
     """Give what N copies must give, and say so where the covariance is left out because it takes too long."""
-    drawn, system = theory.preparation == "multinomial", experiment.system
+    drawn, system = theory.drawn(experiment), experiment.system
     takes = covariance_seconds(experiment, ket)
     if takes <= PATIENCE:
         return laws.finite_copies(experiment, ket, multinomial=drawn), []

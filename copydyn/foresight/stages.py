@@ -96,7 +96,7 @@ def _stages(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray) -> It
     start, end = float(experiment.tlist[0]), float(experiment.tlist[-1])
     hbar = experiment.system.hbar
     labels = np.flatnonzero(ket)
-    drawn = theory.preparation == "multinomial"
+    drawn = theory.drawn(experiment)
     for number in range(MOST_STAGES):
         if start >= end or labels.size < 2:
             return
@@ -107,7 +107,13 @@ def _stages(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray) -> It
             near = min(20.0 / total, 0.05 / labels.size)
             searched = _few_crossings(hamiltonian, rest, start, end, hbar, near)
             found = node_crossings(
-                hamiltonian, rest, [start, searched], hbar=hbar, copies=total, closer_than=near, multinomial=drawn
+                hamiltonian,
+                rest,
+                [start, searched],
+                hbar=hbar,
+                copies=total,
+                closer_than=near,
+                multinomial=drawn[labels],
             )
         last = number == MOST_STAGES - 1
         fatal = next(
@@ -122,7 +128,7 @@ def _stages(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray) -> It
             return
         ket = np.zeros_like(ket)
         ket[labels] = _at(hamiltonian, rest, start, stop, hbar)
-        labels, start, drawn = np.delete(labels, fatal.label), stop, False
+        labels, start, drawn = np.delete(labels, fatal.label), stop, np.zeros_like(drawn)
 
 
 def _among(experiment: Experiment, labels: np.ndarray) -> Any:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.special import factorial
 
-from copydyn.laws.infidelity import losses_on
-from copydyn.laws.kicks import sources
+from copydyn.laws.infidelity import drawn_part, losses_on
+from copydyn.laws.kicks import levers, sources
 from copydyn.laws.path import Path, Stretch
 from copydyn.laws.quadrature import Panels
 
@@ -80,7 +80,9 @@ class KickCovariance:
         return float(0.5 * (self.covariance[time_index, label, label] - relation).real)
 
 
-def kick_covariance(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinomial: bool = False) -> KickCovariance:
+def kick_covariance(
+    H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinomial: bool | np.ndarray = False
+) -> KickCovariance:
     """d/dt E[dpsi dpsi^+] = -(i/hbar) [H, E[dpsi dpsi^+]] + sum_e r_e k_e k_e^+, all times N.
 
     On the edge e = (a, b) copy events come at the rate r_e = 2 R_ab sqrt(rho_a rho_b) |sin theta_e|, (32) of Smolin
@@ -90,8 +92,9 @@ def kick_covariance(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multino
     ----------
     H, psi0, tlist, hbar
         As for `infidelity_law`.
-    multinomial : bool
-        Start with the covariance diag(rho) - rho rho^T of frequencies that were drawn from rho = |psi0|^2.
+    multinomial : bool or float64 (beable,)
+        Start with the covariance diag(rho) - rho rho^T of frequencies that were drawn from rho = |psi0|^2. Where only
+        some of the copies were drawn, as beside spectators, their part of each |psi0_a|^2.
 
     Returns
     -------
@@ -109,7 +112,9 @@ def kick_covariance(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multino
     return KickCovariance(*(np.array(column) for column in columns))
 
 
-def linear_noise(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinomial: bool = False) -> np.ndarray:
+def linear_noise(
+    H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinomial: bool | np.ndarray = False
+) -> np.ndarray:
     """N Cov(n_a/N, n_b/N) -> 4 N E[Re(conj(psi_a) dpsi_a) Re(conj(psi_b) dpsi_b)], see `kick_covariance`.
 
     Parameters
@@ -131,9 +136,9 @@ def linear_noise(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinomia
     return np.array([frame.frequencies for frame in _frames(path, multinomial)])
 
 
-def _frames(path: Path, multinomial: bool) -> Iterator[KickCovariance]:
+def _frames(path: Path, multinomial: bool | np.ndarray) -> Iterator[KickCovariance]:
     """The noise at one save time after the other."""
-    noise = _drawn(path) if multinomial else (np.zeros((path.ket.size,) * 2, dtype=complex),) * 2
+    noise = _drawn(path, drawn_part(path, multinomial))
     pull = path.stretches[0].flow.pull(path.ket[None])[0] if path.stretches else np.zeros_like(path.ket)
     yield KickCovariance(path.ket, pull, *noise)
     for stretch in path.stretches:
@@ -155,12 +160,12 @@ def _frames(path: Path, multinomial: bool) -> Iterator[KickCovariance]:
                 yield KickCovariance(ket[0], flow.pull(ket)[0], *noise)
 
 
-def _drawn(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance and relation of dpsi_a = psi_a drho_a / 2 rho_a, where Cov(drho) = diag(rho) - rho rho^T."""
-    ket = np.where(np.abs(path.ket) > path.rounding, path.ket, 0.0)
-    phase = np.divide(ket, np.abs(ket), out=np.zeros_like(ket), where=ket != 0.0)
-    covariance = np.diag(np.abs(phase) ** 2) - np.outer(ket, ket.conj())
-    return 0.25 * covariance, 0.25 * (np.diag(phase**2) - np.outer(ket, ket))
+def _drawn(path: Path, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Covariance and relation of dpsi_a = psi_a drho_a / 2 rho_a, where Cov(drho) = diag(w) - w w^T / sum(w)."""
+    lever = levers(path.ket[None], path.rounding)[0]
+    mean = lever * drawn / np.sqrt(drawn.sum() or 1.0)
+    covariance = np.diag(np.abs(lever) ** 2 * drawn) - np.outer(mean, mean.conj())
+    return covariance, np.diag(lever**2 * drawn) - np.outer(mean, mean)
 
 
 def _gathered(stretch: Stretch, panels: Panels, rounding: float) -> tuple[np.ndarray, np.ndarray]:

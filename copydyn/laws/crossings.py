@@ -8,6 +8,7 @@ import numpy as np
 
 from copydyn.inputs import as_copies, as_real
 from copydyn.laws.extinction import extinction_probability
+from copydyn.laws.infidelity import drawn_part
 from copydyn.laws.kicks import levers, tilts
 from copydyn.laws.path import Flow, Minimum, Path, Stretch
 from copydyn.laws.quadrature import Rate, evenly, integrate
@@ -56,7 +57,7 @@ def node_crossings(
     hbar: float = 1.0,
     copies: Any = None,
     closer_than: float | None = None,
-    multinomial: bool = False,
+    multinomial: bool | np.ndarray = False,
 ) -> list[NodeCrossing]:
     """P(extinct) = (1 + 2 s^2/K)^(-1/2) exp[-m / (K + 2 s^2)], m = N rho_min, for each minimum of each |psi_a|^2.
 
@@ -72,8 +73,8 @@ def node_crossings(
         N; without it ``m`` and ``extinction`` are None.
     closer_than : float, optional
         Largest rho_min of interest; by default 0.02/P, or with copies the smaller of 20/copies and 0.05/P.
-    multinomial : bool
-        The counts were drawn from |psi0|^2, whose noise counts towards s^2.
+    multinomial : bool or float64 (beable,)
+        The counts were drawn from |psi0|^2, whose noise counts towards s^2; or that part of each |psi0_a|^2 which was.
 
     Returns
     -------
@@ -103,7 +104,7 @@ def _with_copies(row: NodeCrossing, copies: int) -> NodeCrossing:
     return row._replace(m=m, extinction=chance)
 
 
-def _crossing(path: Path, stretch: Stretch, low: Minimum, multinomial: bool) -> NodeCrossing:
+def _crossing(path: Path, stretch: Stretch, low: Minimum, multinomial: bool | np.ndarray) -> NodeCrossing:
     ket = stretch.kets(np.array([low.time]))[0]
     node = _Passage.at(stretch.flow, ket, low)
     if node.speed <= max(path.rounding, STILL * float(np.abs(node.pulls).sum())):
@@ -150,7 +151,7 @@ class _Passage(NamedTuple):
         return np.divide(abs(self.place) ** 2 * ends, 2.0 * share**2, out=rate, where=share > rounding**2)
 
 
-def _perpendicular_noise(path: Path, node: _Passage, multinomial: bool) -> float:
+def _perpendicular_noise(path: Path, node: _Passage, multinomial: bool | np.ndarray) -> float:
     """s^2 = int sum_e r_e Im[<w|k_e>]^2 dt' less the own share, w the direction at the node carried back to t'.
 
     Where the path goes through the node the kicks on the label grow as 1/|t' - t|, but their part perpendicular to the
@@ -169,10 +170,9 @@ def _perpendicular_noise(path: Path, node: _Passage, multinomial: bool) -> float
         total += float(noise.integrals[0])
         witness = stretch.flow.carry(witness, cuts[:1] - since)[0]
         since = stretch.start
-    if multinomial:
-        share = np.abs(path.ket) ** 2
-        tilt = (witness.conj() * levers(path.ket[None], path.rounding)[0]).imag
-        total += float(share @ tilt**2 - (share @ tilt) ** 2)
+    drawn = drawn_part(path, multinomial)
+    tilt = (witness.conj() * levers(path.ket[None], path.rounding)[0]).imag
+    total += float(drawn @ tilt**2 - (drawn @ tilt) ** 2 / (drawn.sum() or 1.0))
     return max(total, 0.0)
 
 

@@ -10,11 +10,12 @@ import xarray as xr
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_ket
 from copydyn.laws.covariance import MOST_LABELS, KickCovariance, kick_covariance
-from copydyn.laws.infidelity import infidelity_law
+from copydyn.laws.infidelity import infidelity_law, losses_on
+from copydyn.laws.kicks import levers, sources
 from copydyn.laws.path import Path
 
 
-def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool = False) -> xr.Dataset:
+def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool | np.ndarray = False) -> xr.Dataset:
     """Predict infidelity and noise, times N, of ensembles that start from ``ket``.
 
     Parameters
@@ -23,8 +24,9 @@ def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool 
     ket : complex128 (beable,)
         What the counts really encode at the start, `copydyn.ensemble.Ensemble.ket`; rounding, spectators and admixture
         make it differ from ``experiment.ket``.
-    multinomial : bool
-        The counts are drawn from |ket|^2 afresh for each replica.
+    multinomial : bool or float64 (beable,)
+        The counts are drawn from |ket|^2 afresh for each replica; or that part of each |ket_a|^2 which is, beside
+        spectators.
 
     Returns
     -------
@@ -32,7 +34,8 @@ def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool 
     standard deviation of one ensemble's infidelity; ``frequency_noise (time, beable)``, N times the variance of n_a/N;
     these two are NaN from the first node on, and left out above `covariance.MOST_LABELS` labels. The attribute
     ``offset`` is the infidelity of ``ket`` itself, which unitary flow keeps. Where it is not zero the noise changes the
-    infidelity in first order: ``offset_spread (time)`` is sqrt(N) times the standard deviation of that.
+    infidelity in first order: ``offset_spread (time)`` is sqrt(N) times the standard deviation of that, and
+    ``offset_shift (time)``, to be added to ``infidelity_law``, what noise and offset together do to the mean.
     """
     system = experiment.system
     start = as_ket(ket, system.size, name="ket")
@@ -49,22 +52,52 @@ def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool 
         about = {"units": "1", "long_name": "N times the variance of the frequencies that finite N must give"}
         data["frequency_noise"] = (("time", "beable"), variances, about)
         about = {"units": "1", "long_name": "sqrt(N) times the standard deviation that the offset gives an infidelity"}
-        data["offset_spread"] = ("time", _offset_spread(experiment, rest, noise), about)
+        spread, shift = _beside(experiment, start, rest, noise)
+        data["offset_spread"] = ("time", spread, about)
+        about = {"units": "1", "long_name": "N times what noise and offset together add to the mean infidelity"}
+        data["offset_shift"] = ("time", shift, about)
     return xr.Dataset(data, {"time": experiment.tlist, "beable": list(system.labels)}, {"offset": offset})
 
 
-def _offset_spread(experiment: Experiment, rest: np.ndarray, noise: KickCovariance) -> np.ndarray:
-    """sqrt(N Var[2 Re <d|dpsi>]), d = ``rest`` the part of the start's ket beside psi, carried by Schrödinger.
+def _beside(
+    experiment: Experiment, start: np.ndarray, rest: np.ndarray, noise: KickCovariance
+) -> tuple[np.ndarray, np.ndarray]:
+    """sqrt(N Var[2 Re <d|dpsi>]), and N E[2 Re <d|dpsi>] - N E|<psi|dpsi>|^2, d = ``rest`` carried by Schrödinger.
 
-    The infidelity of psi' + dpsi is <d|d> + 2 Re <d|dpsi> + O(1/N), and with the covariance C and the relation R of
-    sqrt(N) dpsi the variance is 2 d^+ C d + 2 Re d^+ R d*.
+    The infidelity of psi' + dpsi is |d|^2 + 2 Re <d|dpsi> + |dpsi|^2 - |<psi|dpsi>|^2, and with the covariance C and
+    the relation R of sqrt(N) dpsi the variance is 2 d^+ C d + 2 Re d^+ R d*.
     """
     length = float(np.linalg.norm(rest))
     if length == 0.0:
-        return np.zeros(experiment.tlist.size)
+        return np.zeros(experiment.tlist.size), np.zeros(experiment.tlist.size)
     system = experiment.system
-    path = Path.of(system.hamiltonian, rest / length, experiment.tlist, hbar=system.hbar)
-    bra = length * path.saved.conj()
+    path, aside, wanted = (
+        Path.of(system.hamiltonian, ket, experiment.tlist, hbar=system.hbar)
+        for ket in (start, rest / length, experiment.ket)
+    )
+    bra = length * aside.saved.conj()
     along = np.einsum("ta,tab,tb->t", bra, noise.covariance, bra.conj())
     across = np.einsum("ta,tab,tb->t", bra, noise.relation, bra)
-    return np.asarray(np.sqrt(np.maximum(2.0 * (along + across).real, 0.0)))
+    shift = length * _mean_along(path, aside, noise)
+    shift -= np.einsum("ta,tab,tb->t", wanted.saved.conj(), noise.covariance, wanted.saved).real
+    return np.asarray(np.sqrt(np.maximum(2.0 * (along + across).real, 0.0))), shift
+
+
+def _mean_along(path: Path, aside: Path, noise: KickCovariance) -> np.ndarray:
+    """N 2 Re <d|E dpsi>, float64 (time,): what sqrt(n) being no straight line makes of events that cancel in the mean.
+
+    sqrt(n_a +- 1) lies 1/(8 n_a^2) of itself below the line, so that each event on an edge of a moves the mean of psi_a
+    by -psi_a / 8 n_a^2; the rest of the drift is linear in psi, and <d|dpsi> is carried unchanged.
+    """
+    gains = np.zeros(path.tlist.size)
+    lever = levers(path.ket[None], path.rounding)[0]
+    gains[0] = -2.0 * (aside.ket.conj() * lever).real @ np.diagonal(noise.covariance[0]).real
+    for stretch, beside in zip(path.stretches, aside.stretches):
+        saves = path.saves_before_node(stretch)
+        for panels in losses_on(path, stretch).panels.portions(max(path.ket.size, stretch.flow.edges.a.size)):
+            kets = stretch.kets(panels.times)
+            kicked = sources(kets, stretch.flow.edges, path.rounding)[0][0].real
+            rate = -2.0 * ((beside.kets(panels.times).conj() * levers(kets, path.rounding)).real * kicked).sum(axis=1)
+            sums = (rate * panels.weights).reshape(panels.owner.size, -1).sum(axis=1)
+            np.add.at(gains, saves[panels.owner], sums)
+    return np.cumsum(gains)

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from copydyn.laws.kicks import losses
+from copydyn.laws.kicks import levers, losses
 from copydyn.laws.path import Path, Stretch
 from copydyn.laws.quadrature import Quadrature, evenly, integrate
 
 
-def infidelity_law(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinomial: bool = False) -> np.ndarray:
+def infidelity_law(
+    H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinomial: bool | np.ndarray = False
+) -> np.ndarray:
     """N E[1 - |<psi_ens|psi>|^2] -> (1/2) int_0^t sum_e R_e |sin theta_e| (sqrt(rho_b/rho_a) + sqrt(rho_a/rho_b)) dt'.
 
     Each copy event on the edge e = (a, b) kicks the ensemble's ket by what one copy weighs, and the Schrödinger
@@ -28,8 +30,9 @@ def infidelity_law(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinom
         Increasing save times, in units of hbar / energy.
     hbar : float
         In units of energy x time.
-    multinomial : bool
-        The counts were drawn, not rounded, from |psi0|^2: adds (P - 1)/4 for P occupied labels.
+    multinomial : bool or float64 (beable,)
+        The counts were drawn, not rounded, from |psi0|^2: adds (P - 1)/4 for P occupied labels. Where only some of the
+        copies were drawn, as beside spectators, their part of each |psi0_a|^2.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def infidelity_law(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinom
     """
     path = Path.of(H, psi0, tlist, hbar=hbar)
     gains = np.zeros(path.tlist.size)
-    gains[0] = prepared(path) if multinomial else 0.0
+    gains[0] = prepared(path, multinomial)
     for stretch in path.stretches:
         saves = path.saves_before_node(stretch)
         np.add.at(gains, saves, losses_on(path, stretch).integrals)
@@ -55,9 +58,18 @@ def infidelity_law(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinom
     return law
 
 
-def prepared(path: Path) -> float:
-    """(P - 1)/4 for P occupied labels: N times the mean infidelity of counts drawn from the multinomial law."""
-    return 0.25 * (np.count_nonzero(np.abs(path.ket) > path.rounding) - 1)
+def prepared(path: Path, multinomial: bool | np.ndarray) -> float:
+    """N times the mean infidelity of counts drawn from the multinomial law: (P - 1)/4 for P occupied labels."""
+    drawn = drawn_part(path, multinomial)
+    lever = np.abs(levers(path.ket[None], path.rounding)[0])
+    return float(lever**2 @ drawn - np.sum((lever * drawn) ** 2) / (drawn.sum() or 1.0))
+
+
+def drawn_part(path: Path, multinomial: bool | np.ndarray) -> np.ndarray:
+    """w, the part of |psi|^2 that was drawn; the counts start with N Cov = diag(w) - w w^T / sum(w)."""
+    if isinstance(multinomial, np.ndarray):
+        return multinomial
+    return np.abs(path.ket) ** 2 if multinomial else np.zeros(path.ket.size)
 
 
 def losses_on(path: Path, stretch: Stretch) -> Quadrature:

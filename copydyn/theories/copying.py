@@ -318,6 +318,14 @@ class CopyDynamics:
         extra = max(self.spectators, self.floor)
         return kets_of(counts, add_spectators(counts, direction(ket), extra, _drift(experiment, ket)))
 
+    def drawn(self, experiment: Experiment) -> np.ndarray:
+        """Give the part of the copies that are drawn with each label, float64 (beable,); zero if shared out.
+
+        Spectators and the floor's copies are not drawn: with them, the sum falls short of one.
+        """
+        share = self.copies / self._total(experiment) if self.preparation == "multinomial" else 0.0
+        return np.asarray(share * np.abs(self._mixed(experiment)) ** 2)
+
     def _mixed(self, experiment: Experiment) -> np.ndarray:
         """Give the ket that the copies are shared out by, the admixture included."""
         if self.admixture is None:
