@@ -29,7 +29,8 @@ class Alignment:
     friction : float, 1/time
         gamma >= 0; without it the energy is conserved and nothing settles.
     temperature : float, 1/time^2
-        T >= 0, the mean of pi^2 to which friction and noise lead; needs friction.
+        T >= 0, the mean of pi^2 to which friction and noise lead (where labels do not couple; close to it where they
+        do, as friction acts on pi and not on pi + Omega); needs friction.
     momentum : {"copied", "reset"}
         What a copier's momentum becomes: that of the copied, or zero. The paper leaves it open.
     spread : float, 1/time
