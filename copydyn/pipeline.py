@@ -82,6 +82,7 @@ def run(
     store.require_writable(out)
     seed = as_seed(scenario.run.seed)
     experiment, replicas = scenario.experiment, scenario.run.replicas
+    reference = Schrodinger().evolve(experiment)  # before the run, which a refusal of it would lose
     kept = {name: Checkpoint(path, every) for name, path in _checkpoints(scenario, seed, out).items()}
     results = {}
     for name, theory in scenario.theories.items():
@@ -92,7 +93,6 @@ def run(
         except Interrupted as stop:
             again = f" The same command with --seed {seed} goes on from there." if kept[name].path.exists() else ""
             raise Interrupted(f"{stop}{again}") from None
-    reference = Schrodinger().evolve(experiment)
     comparisons = {
         name: compare(results[name], reference, law_of(experiment, theory))
         for name, theory in scenario.theories.items()
@@ -119,9 +119,17 @@ def run(
 
 def _checkpoints(scenario: Scenario, seed: int, out: Path) -> dict[str, Path]:
     """Name a file a theory after everything that the scenario says, so that runs which differ do not meet."""
-    digest = hashlib.sha256(scenario.as_run(seed).encode()).hexdigest()
-    parts = dict(_parts(scenario.theories))
-    return {name: out / f"{scenario.name}-{digest[:12]}{part}.checkpoint" for name, part in parts.items()}
+    said, stem = scenario.as_run(seed), _shortened(scenario.name, 120)
+    files = {}
+    for name, part in _parts(scenario.theories):
+        digest = hashlib.sha256(f"{said}{part}".encode()).hexdigest()
+        files[name] = out / f"{stem}-{digest[:12]}{_shortened(part, 60)}.checkpoint"
+    return files
+
+
+def _shortened(text: str, most: int) -> str:
+    """Cut ``text`` to ``most`` bytes: the name of a file has 255 at most."""
+    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
 
 
 def law_of(experiment: Experiment, theory: Theory) -> xr.Dataset | None:

@@ -35,6 +35,9 @@ LARGE = 0.05
 PATIENCE = 20.0
 """Seconds that the law of the covariance may take."""
 
+FINEST = 1e-12
+"""Precision beyond what any number of copies that can be counted would give."""
+
 ANY = "any"
 
 _MARGIN = "  "
@@ -63,7 +66,7 @@ def explain(scenario: Scenario, precision: Any = 0.01) -> str:
     ----------
     scenario : Scenario
     precision : float
-        Standard deviation that is wanted of every frequency n_a/N at every save time, 0 < precision < 1.
+        Standard deviation that is wanted of every frequency n_a/N at every save time, `FINEST` <= precision < 1.
 
     Raises
     ------
@@ -71,8 +74,10 @@ def explain(scenario: Scenario, precision: Any = 0.01) -> str:
         If precision is no such number, or the theory refuses the experiment.
     """
     wanted = as_real(precision, "precision", positive=True)
-    if wanted >= 1.0:
-        raise BadValue(f"precision must be below 1, a deviation of a frequency, but is {wanted:g}; try 0.01.")
+    if not FINEST <= wanted < 1.0:
+        raise BadValue(
+            f"precision must be a deviation of a frequency, {FINEST:g} or more and below 1, but is {wanted:g}; try 0.01."
+        )
     run = scenario.run
     lines = [*textwrap.wrap(scenario.title, WIDTH), ""]
     for name, theory in scenario.theories.items():
