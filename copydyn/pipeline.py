@@ -30,6 +30,10 @@ MOST_LABELS = 512
 """Labels beyond which the law of finite N, whose covariance is dense, costs more than it tells."""
 
 
+MOST_BEATS = 1e5
+"""Radians of the fastest beat beyond which the law takes minutes."""
+
+
 class Outcome(NamedTuple):
     """What a run leaves behind; results and comparisons by the theory's name."""
 
@@ -135,6 +139,8 @@ def _shortened(text: str, most: int) -> str:
 def law_of(experiment: Experiment, theory: Theory) -> xr.Dataset | None:
     """Say what N copies must give, or None where no law is known: unaligned phases, no N, another rule, many labels."""
     if not isinstance(theory, CopyDynamics) or experiment.system.size > MOST_LABELS:
+        return None
+    if laws.beats(experiment) > MOST_BEATS:
         return None
     if not theory.aligned or theory.engine == "meanfield" or isinstance(theory.rule, Rule):
         return None

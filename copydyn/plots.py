@@ -183,7 +183,8 @@ def _profiles(ax: Axes, result: xr.Dataset, reference: xr.Dataset | None) -> Non
             name = SCHRODINGER if at == 0 else None
             expected = reference["probability"].values[at]
             ax.plot(labels, expected, color="black", linewidth=0.8, dashes=(4, 3), label=name)
-    ax.set(xlabel=str(result["beable"].attrs["long_name"]), ylabel=_frequency(result), xlim=(-0.5, labels[-1] + 0.5))
+    ax.set_xlabel(str(result["beable"].attrs["long_name"]), parse_math=False)
+    ax.set(ylabel=_frequency(result), xlim=(-0.5, labels[-1] + 0.5))
     _from_zero(ax, band)
 
 
@@ -210,7 +211,8 @@ def _profiles_of_theories(ax: Axes, results: Mapping[str, xr.Dataset], reference
         _banded(ax, labels, band.mean[-1], band.spread[-1], style)
     expected = reference["probability"].values[-1]
     ax.plot(labels, expected, color="black", linewidth=0.8, dashes=(4, 3))
-    ax.set(xlabel=str(reference["beable"].attrs["long_name"]), xlim=(-0.5, labels[-1] + 0.5))
+    ax.set_xlabel(str(reference["beable"].attrs["long_name"]), parse_math=False)
+    ax.set(xlim=(-0.5, labels[-1] + 0.5))
     ax.set_ylabel(f"frequency at t = {last:.4g}")
     _from_zero(ax, *(_Band(band.mean[-1:], band.spread[-1:]) for band in bands))
 
@@ -290,7 +292,7 @@ def _from_zero(ax: Axes, *bands: _Band) -> None:
 def _legend(ax: Axes) -> None:
     """Put the legend above the axes, where it cannot hide a line."""
     entries = dict(sorted(zip(*reversed(ax.get_legend_handles_labels())), key=lambda entry: entry[0] == SCHRODINGER))
-    ax.legend(
+    legend = ax.legend(
         entries.values(),
         entries.keys(),
         loc="lower left",
@@ -300,6 +302,8 @@ def _legend(ax: Axes) -> None:
         fontsize="small",
         borderpad=0.2,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a label may hold any signs
 
 
 def _axis(coordinate: xr.DataArray) -> str:

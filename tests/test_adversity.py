@@ -1,14 +1,15 @@
 """What an adversary has found: input of any kind ends in a result or in one sentence, and no result is lost."""
 
 import re
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from copydyn import systems
+from copydyn import array_files, laws, systems
 from copydyn.__main__ import main
-from copydyn.experiment import System
+from copydyn.experiment import Experiment, System
 from copydyn.systems import circuit, gue, lattice, random_circuit, ring
 from copydyn.theories import CopyDynamics
 
@@ -30,7 +31,8 @@ def command(tmp_path, monkeypatch, capsys):
     def call(*options: str, verb: str = "scenario", name: str = "mine.toml", **tables: str) -> tuple[int, str, str]:
         written = (text if text.startswith("[[") else f"[{table}]\n{text}" for table, text in (SOUND | tables).items())
         Path(name).write_text("\n".join(written))
-        code = main([verb, name, *options, *(["--no-plot"] if verb == "scenario" else [])])
+        quick = ["--no-plot"] if verb == "scenario" and "plot" not in options else []
+        code = main([verb, name, *(option for option in options if option != "plot"), *quick])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -82,7 +84,7 @@ def test_a_reference_that_cannot_be_had_is_refused_before_the_run_and_not_after_
 
 @pytest.mark.parametrize("precision", ["1e-13", "1e-160", "1e-200", "5e-324"])
 def test_a_precision_beyond_all_numbers_of_copies_is_refused(command, precision):
-    refused(command("--precision", precision, verb="explain"), "precision must be a deviation of a frequency, 1e-12 or")
+    refused(command("--precision", precision, verb="explain"), "precision must be below 1 and at least 1e-12")
 
 
 # ---- names
@@ -111,3 +113,71 @@ def test_a_scenario_may_have_a_name_as_long_as_a_file_may(command, stem):
 
 def test_a_path_with_a_nul_in_it_is_no_folder(command):
     refused(command("--out", "a\0b"), "results must be kept in a folder that can be written")
+
+
+# ---- strengths
+
+
+@pytest.mark.parametrize(
+    ("theory", "names"),
+    [
+        ("rule = { q = 1e308 }", "q must be at most 1000 in size, but is 1e"),
+        ("rule = { r = -1001 }", "r must be at most 1000 in size, but is -1001"),
+        ("rule = { ratio = 1e31 }", "ratio must be at most 1e.30 in size"),
+        ("rule = { harmonics = [{ turning = -1e308 }] }", "turning must be at most 1e.30 in size"),
+        ("alignment = { spread = 1e308 }", "spread of alignment must be at most 1e.30"),
+        ("phase_step = 1e-16", "phase_step must be at least 1e-07"),
+        ("phase_spread = 1e308", "phase_spread must be at most 1e.06, but is 1e.308; inf stands for uniform phases"),
+        ("engine = 'meanfield'\nrule = { q = 20 }", "the path must stay away from nodes"),
+        (f"rule = {{ harmonics = [{'{ order = 2 }, ' * 5000}] }}", "order 2 stands twice"),
+    ],
+)
+def test_a_strength_out_of_all_bounds_is_refused_in_one_sentence(command, theory, names):
+    refused(command(theory=f"copies = 100\n{theory}"), names)
+
+
+@pytest.mark.parametrize("stop", ["1e7", "1e9"])
+def test_explain_leaves_out_laws_that_would_take_for_ever(command, stop):
+    code, printed, error = command(verb="explain", schedule=f"stop = {stop}\npoints = 3")
+    assert (code, error) == (0, "")
+    assert "they cost too much for beats of up to" in printed
+
+
+def test_a_run_goes_without_a_law_that_would_take_for_ever(command):
+    code, printed, error = command(system="kind = 'two-level'\ndetuning = 1e9", schedule="stop = 0.0002\npoints = 3")
+    assert (code, error) == (0, "")
+    assert "unjudged" in printed
+
+
+def test_beats_are_bounded_pulse_by_pulse():
+    train = [(1.0, 3.0 * X), (2.0, np.diag([0.0, 1.0])), (5.0, X)]
+    experiment = Experiment.of(train, [0.6, 0.8], [0.5, 4.0], hbar=2.0)
+    assert laws.beats(experiment) == pytest.approx((0.5 * 6.0 + 2.0 * 1.0 + 1.0 * 2.0) / 2.0)
+    assert laws.beats(Experiment.of(X, [0.6, 0.8], [1.0, 4.0])) == pytest.approx(6.0)
+
+
+# ---- figures and files
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("points", [1, 3])
+def test_signs_of_mathematics_in_names_cost_no_result(command, several, points):
+    np.save("h.npy", X)
+    bad = r"'$\frac{$'"
+    system = f"kind = 'file'\npath = 'h.npy'\nlabels = [{bad}, 'b']\nmeaning = {bad}"
+    theory = "[[theory]]\nname='a'\ncopies=9\n[[theory]]\nname='b$$'\ncopies=9\n" if several else "copies = 9"
+    times = f"times = {[0.1 * number for number in range(points)]}"
+    code, _, error = command("plot", system=system, theory=theory, schedule=times)
+    assert (code, error) == (0, "")
+    assert Path("results/mine-001/figure.png").exists()
+
+
+def test_a_file_that_opens_and_cannot_be_read_is_refused(command, monkeypatch):
+    class Broken(BytesIO):
+        def read(self, *_):
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(array_files, "Path", lambda _: type("Opened", (), {"open": lambda *_: Broken()})())
+    refused(
+        command(system="kind = 'file'\npath = 'h.npy'"), "must name a file that can be read, but 'h.npy' cannot: inp"
+    )

@@ -13,7 +13,7 @@ import xarray as xr
 from copydyn import laws
 from copydyn.experiment import Experiment
 from copydyn.foresight.probe import Cost, copies_in_all, probe
-from copydyn.foresight.stages import MOST_LABELS, Stage, covariance_seconds, stages_of
+from copydyn.foresight.stages import MOST_BEATS, MOST_LABELS, Stage, covariance_seconds, stages_of
 from copydyn.inputs import as_real
 from copydyn.laws import NodeCrossing
 from copydyn.refusal import BadValue
@@ -76,7 +76,8 @@ def explain(scenario: Scenario, precision: Any = 0.01) -> str:
     wanted = as_real(precision, "precision", positive=True)
     if not FINEST <= wanted < 1.0:
         raise BadValue(
-            f"precision must be a deviation of a frequency, {FINEST:g} or more and below 1, but is {wanted:g}; try 0.01."
+            f"precision must be below 1 and at least {FINEST:g}, as a deviation of a frequency, but is {wanted:g}; "
+            "try 0.01."
         )
     run = scenario.run
     lines = [*textwrap.wrap(scenario.title, WIDTH), ""]
@@ -122,6 +123,9 @@ def no_law(experiment: Experiment, theory: Theory) -> str:
             f"they cost too much for {experiment.system.size} labels, more than {MOST_LABELS}: "
             "neither precision nor nodes are foreseen"
         )
+    turned = laws.beats(experiment)
+    if turned > MOST_BEATS:
+        return f"they cost too much for beats of up to {turned:.2g} rad, more than {MOST_BEATS:g}: shorten the schedule"
     return ""
 
 

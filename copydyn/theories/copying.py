@@ -52,6 +52,12 @@ MOST_AGENTS = 2**31 - 1
 AFFORDABLE = 10**12
 """Copies beyond which ``engine="auto"`` will not start to simulate event by event (days on one core)."""
 
+FINEST_STEP = 1e-7
+"""Phase step below which a unit of time takes seconds, and the default is finer than any noise already."""
+
+WIDEST_SPREAD = 1e6
+"""Radians beyond which the digits of a phase are lost."""
+
 MOST_PARTS = 64
 """Parts into which replicas are shared out, however many threads there are: a checkpoint fits any number of them."""
 
@@ -446,6 +452,10 @@ def _as_spread(spread: Any) -> float:
     real = as_real(spread, "phase_spread")
     if real < 0.0:
         raise BadValue(f"phase_spread must be >= 0, but is {real:g}.")
+    if real > WIDEST_SPREAD:
+        raise BadValue(
+            f"phase_spread must be at most {WIDEST_SPREAD:g}, but is {real:g}; inf stands for uniform phases."
+        )
     return real
 
 
@@ -453,6 +463,8 @@ def _as_phase_step(phase_step: Any) -> float | None:
     if phase_step is None:
         return None
     real = as_real(phase_step, "phase_step", positive=True)
+    if real < FINEST_STEP:
+        raise BadValue(f"phase_step must be at least {FINEST_STEP:g}, but is {real:g}; leave it out for a sound one.")
     if real > 0.2:
         raise BadValue(f"phase_step must be at most 0.2, but is {real:g}; the step is of second order in it.")
     return real
