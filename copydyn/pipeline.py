@@ -17,6 +17,7 @@ from copydyn import laws, report, result, store
 from copydyn.claims import Finding
 from copydyn.comparison import compare
 from copydyn.experiment import Experiment
+from copydyn.refusal import Refusal
 from copydyn.rules import Rule
 from copydyn.runs import checkpoint
 from copydyn.runs.conduct import Checkpoint, Interrupted
@@ -79,7 +80,8 @@ def run(
     Raises
     ------
     BadType, BadValue
-        If a theory refuses the experiment, or ``out`` cannot be written; the latter is tried before the run.
+        If a theory refuses the experiment, or ``out`` cannot be written; the latter is tried before the run. If a claim
+        is about what a theory does not give; the results are kept all the same.
     Interrupted
         On Ctrl-C; it says what is kept and how to go on.
     """
@@ -101,7 +103,11 @@ def run(
         name: compare(results[name], reference, law_of(experiment, theory))
         for name, theory in scenario.theories.items()
     }
-    findings = [claim.settle(results, comparisons) for claim in scenario.claims]
+    fault, findings = None, []
+    try:
+        findings = [claim.settle(results, comparisons) for claim in scenario.claims]
+    except Refusal as refusal:  # what was computed is kept all the same
+        fault = refusal
     table = report.table(scenario.title, results, comparisons, findings, scenario.description)
     say(table)
     files = {
@@ -118,6 +124,8 @@ def run(
     for keep in kept.values():
         checkpoint.remove(keep.path)
     say(f"  kept in       {folder}")
+    if fault is not None:
+        raise fault
     return Outcome(results, reference, comparisons, findings, folder)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from copydyn import array_files, laws, systems
 from copydyn.__main__ import main
+from copydyn.abm import CopyModel
 from copydyn.experiment import Experiment, System
 from copydyn.systems import circuit, gue, lattice, random_circuit, ring
 from copydyn.theories import CopyDynamics
@@ -181,3 +182,33 @@ def test_a_file_that_opens_and_cannot_be_read_is_refused(command, monkeypatch):
     refused(
         command(system="kind = 'file'\npath = 'h.npy'"), "must name a file that can be read, but 'h.npy' cannot: inp"
     )
+
+
+# ---- claims and agents
+
+
+@pytest.mark.parametrize("claim", ["kind = 'still'", "kind = 'extinct'\nlabel = '0'\nat_most = 1"])
+def test_a_claim_that_no_result_can_meet_loses_none(command, claim):
+    outcome = command(theory="copies = 9\nengine = 'meanfield'", claim=claim)
+    refused(outcome, "which this theory does not")
+    assert outcome[1].endswith("kept in       results/mine-001\n")
+    assert Path("results/mine-001/result.nc").exists()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kind", "names"),
+    [
+        ({"replica": -1}, ValueError, "replica must be >= 0"),
+        ({"replica": 1.5}, ValueError, "replica must be a whole number"),
+        ({"replica": 2**64}, ValueError, "replica must be at most"),
+        ({"replica": "x"}, TypeError, "replica must be a whole number"),
+        ({"follow": [9]}, ValueError, "follow must name rows of copies that exist, but names 9"),
+    ],
+)
+def test_a_model_refuses_what_it_cannot_show(refuses, parameters, kind, names):
+    refuses(lambda: CopyModel(X, [0.6, 0.8], [0.0, 1.0], copies=9, **parameters), kind, names)
+
+
+def test_rows_that_do_not_exist_are_refused_before_the_first_of_several_theories_runs(command):
+    theories = "[[theory]]\nname='a'\ncopies=9\n[[theory]]\nname='b'\ncopies=9\nfollow=[9]\n"
+    refused(command(theory=theories), r"mine\.toml:\d+: \[theory\] follow must name rows of copies that exist")

@@ -201,6 +201,8 @@ class CopyDynamics:
                 f"copies must be at most {AFFORDABLE:.0e} for engine 'auto', which simulates every event, but are "
                 f"{total:.3g} with spectators; take fewer, or insist with engine 'exact'."
             )
+        if any(row >= total for row in self.follow):
+            raise BadValue(f"follow must name rows of copies that exist, but names {max(self.follow)}.")
         phase_step = self.phase_step if self.phase_step is not None else min(0.05, float(total) ** -0.25)
         return replace(self, engine=engine, phase_step=phase_step)
 
@@ -275,8 +277,6 @@ class CopyDynamics:
         replicas = as_whole(replicas, "replicas", least=1)
         seed = as_seed(seed)
         settled = self.resolved(experiment.system.size)
-        if any(row >= settled._total(experiment) for row in self.follow):
-            raise BadValue(f"follow must name rows of copies that exist, but names {max(self.follow)}.")
         if settled.engine == "meanfield":
             return settled._mean_field(experiment, seed)
         records = settled._records(experiment, replicas)
