@@ -58,7 +58,7 @@ def read_array(path: str, key: str = "") -> Any:
             start = content.read(len(NPY))
         except OSError as cause:
             raise BadValue(
-                f"path must name a file that can be read, but {where} cannot: {cause.strerror.lower()}."
+                f"path must name a file that can be read, but {where} cannot: {(cause.strerror or str(cause)).lower()}."
             ) from None
         if start != NPY and start[:4] not in ZIP:
             raise BadValue(f"path must name a .npy or .npz file, but {where} is none; write one with numpy.save.")
