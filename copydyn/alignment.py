@@ -10,6 +10,9 @@ from copydyn.refusal import BadValue
 
 MOMENTA = ("copied", "reset")
 
+STRONGEST = 1e30
+"""Beyond it a typing error is likelier than a wish, and products overflow."""
+
 
 @dataclass(frozen=True)
 class Alignment:
@@ -52,6 +55,10 @@ class Alignment:
             real = as_real(getattr(self, name), name)
             if real < 0.0:
                 raise BadValue(f"{name} of alignment must be >= 0, but is {real:g}; give zero to switch it off.")
+            if real > STRONGEST:
+                raise BadValue(
+                    f"{name} of alignment must be at most {STRONGEST:g}, but is {real:g}; give a smaller one."
+                )
             object.__setattr__(self, name, real)
         if self.temperature > 0.0 and self.friction == 0.0:
             raise BadValue(

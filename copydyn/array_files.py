@@ -54,7 +54,12 @@ def read_array(path: str, key: str = "") -> Any:
         reason = getattr(cause, "strerror", None) or "this is no path"
         raise BadValue(f"path must name a file that can be read, but {where} cannot: {reason.lower()}.") from None
     with content:
-        start = content.read(len(NPY))
+        try:
+            start = content.read(len(NPY))
+        except OSError as cause:
+            raise BadValue(
+                f"path must name a file that can be read, but {where} cannot: {(cause.strerror or str(cause)).lower()}."
+            ) from None
         if start != NPY and start[:4] not in ZIP:
             raise BadValue(f"path must name a .npy or .npz file, but {where} is none; write one with numpy.save.")
         content.seek(0)

@@ -76,11 +76,17 @@ class System:
             raise BadValue(f"labels must name each of the {size} values of the beable, but has {len(labels)} names.")
         if len(set(labels)) != size:
             raise BadValue("labels must differ from each other, but one name stands twice.")
+        unit = as_real(self.hbar, "hbar", positive=True)
+        for text in (*labels, *(part.name for part in parts), str(self.meaning), str(self.time_unit), str(self.name)):
+            if "\0" in text:  # which ends a string in the files of results
+                raise BadValue(f"labels and other names must do without the character NUL, but one is {shown(text)}.")
+        for pulse in pulses:
+            _require_finite_rates(pulse.hamiltonian, unit)
         object.__setattr__(self, "pulses", pulses)
         object.__setattr__(self, "hamiltonian", pulses[0].hamiltonian if len(pulses) == 1 else pulses)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "parts", parts)
-        object.__setattr__(self, "hbar", as_real(self.hbar, "hbar", positive=True))
+        object.__setattr__(self, "hbar", unit)
 
     def __repr__(self) -> str:
         """Say what it is in a line: a matrix and a million labels would fill the screen."""
@@ -257,7 +263,21 @@ def _as_pulses(hamiltonian: Any) -> tuple[Pulse, ...]:
         shape = pulses[0].hamiltonian.shape
         if pulses[-1].hamiltonian.shape != shape:
             raise BadValue(f"{name} must have shape {shape} like the first, but has {pulses[-1].hamiltonian.shape}.")
+    if not math.isfinite(sum(pulse.duration for pulse in pulses)):
+        raise BadValue(
+            "the durations of the pulses must have a finite sum, but have none; choose another unit of time."
+        )
     return tuple(pulses)
+
+
+def _require_finite_rates(hamiltonian: Matrix, hbar: float) -> None:
+    values = hamiltonian if isinstance(hamiltonian, np.ndarray) else hamiltonian.data
+    largest = float(np.max(np.abs(values), initial=0.0))
+    if not math.isfinite(2.0 * largest / hbar):
+        raise BadValue(
+            f"H/hbar must be finite, but the largest entry of H is {largest:g} and hbar is {hbar:g}; "
+            "choose units in which both are nearer to one."
+        )
 
 
 def _is_train(hamiltonian: Any) -> bool:

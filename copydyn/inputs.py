@@ -29,6 +29,9 @@ MOST_COPIES = 2**62
 MOST_LABELS = 2**31 - 1
 """A label is named by an int32."""
 
+LARGEST_SYSTEM = 2**20
+"""Labels of the systems that are made here: beyond it they take minutes and all of the memory."""
+
 
 def as_hermitian(matrix: Any, name: str = "H") -> Matrix:
     """Give ``matrix`` as a Hermitian complex128 array (P, P), dense or CSR as it came.

@@ -125,9 +125,11 @@ class _Law:
 def _follow(law: _Law, start: float, end: float, state: np.ndarray, tol: float, names: list[str]) -> np.ndarray:
     """Integrate from ``start`` to ``end``."""
     first = None if law.step is None else min(law.step, end - start)
-    solver = DOP853(law, start, state, end, rtol=tol, atol=tol, first_step=first)
+    with np.errstate(all="ignore"):  # see below
+        solver = DOP853(law, start, state, end, rtol=tol, atol=tol, first_step=first)
     while solver.status == "running":
-        solver.step()
+        with np.errstate(all="ignore"):  # beside a node anything may overflow, and is found out below
+            solver.step()
         singular = law.singular_label(solver.f)
         if singular is None and solver.status == "failed":
             singular = int(np.argmin(solver.y[: law.size]))

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
@@ -289,6 +290,7 @@ def _annotations(maker: Callable[..., Any], given: int) -> dict[str, Any]:
     return {name: hints[name] for name in names}
 
 
+@cache  # a list of a thousand tables asks a thousand times
 def _model(maker: Callable[..., Any], given: int) -> type[BaseModel]:
     """Derive the pydantic model of a table from the signature of what it makes."""
     parameters = inspect.signature(maker).parameters

@@ -17,6 +17,7 @@ from copydyn import laws, report, result, store
 from copydyn.claims import Finding
 from copydyn.comparison import compare
 from copydyn.experiment import Experiment
+from copydyn.refusal import Refusal
 from copydyn.rules import Rule
 from copydyn.runs import checkpoint
 from copydyn.runs.conduct import Checkpoint, Interrupted
@@ -28,6 +29,10 @@ from copydyn.version import __version__
 
 MOST_LABELS = 512
 """Labels beyond which the law of finite N, whose covariance is dense, costs more than it tells."""
+
+
+MOST_BEATS = 1e5
+"""Radians of the fastest beat beyond which the law takes minutes."""
 
 
 class Outcome(NamedTuple):
@@ -75,13 +80,15 @@ def run(
     Raises
     ------
     BadType, BadValue
-        If a theory refuses the experiment, or ``out`` cannot be written; the latter is tried before the run.
+        If a theory refuses the experiment, or ``out`` cannot be written; the latter is tried before the run. If a claim
+        is about what a theory does not give; the results are kept all the same.
     Interrupted
         On Ctrl-C; it says what is kept and how to go on.
     """
     store.require_writable(out)
     seed = as_seed(scenario.run.seed)
     experiment, replicas = scenario.experiment, scenario.run.replicas
+    reference = Schrodinger().evolve(experiment)  # before the run, which a refusal of it would lose
     kept = {name: Checkpoint(path, every) for name, path in _checkpoints(scenario, seed, out).items()}
     results = {}
     for name, theory in scenario.theories.items():
@@ -92,12 +99,15 @@ def run(
         except Interrupted as stop:
             again = f" The same command with --seed {seed} goes on from there." if kept[name].path.exists() else ""
             raise Interrupted(f"{stop}{again}") from None
-    reference = Schrodinger().evolve(experiment)
     comparisons = {
         name: compare(results[name], reference, law_of(experiment, theory))
         for name, theory in scenario.theories.items()
     }
-    findings = [claim.settle(results, comparisons) for claim in scenario.claims]
+    fault, findings = None, []
+    try:
+        findings = [claim.settle(results, comparisons) for claim in scenario.claims]
+    except Refusal as refusal:  # what was computed is kept all the same
+        fault = refusal
     table = report.table(scenario.title, results, comparisons, findings, scenario.description)
     say(table)
     files = {
@@ -114,19 +124,31 @@ def run(
     for keep in kept.values():
         checkpoint.remove(keep.path)
     say(f"  kept in       {folder}")
+    if fault is not None:
+        raise fault
     return Outcome(results, reference, comparisons, findings, folder)
 
 
 def _checkpoints(scenario: Scenario, seed: int, out: Path) -> dict[str, Path]:
     """Name a file a theory after everything that the scenario says, so that runs which differ do not meet."""
-    digest = hashlib.sha256(scenario.as_run(seed).encode()).hexdigest()
-    parts = dict(_parts(scenario.theories))
-    return {name: out / f"{scenario.name}-{digest[:12]}{part}.checkpoint" for name, part in parts.items()}
+    said, stem = scenario.as_run(seed), _shortened(scenario.name, 120)
+    files = {}
+    for name, part in _parts(scenario.theories):
+        digest = hashlib.sha256(f"{said}{part}".encode()).hexdigest()
+        files[name] = out / f"{stem}-{digest[:12]}{_shortened(part, 60)}.checkpoint"
+    return files
+
+
+def _shortened(text: str, most: int) -> str:
+    """Cut ``text`` to ``most`` bytes: the name of a file has 255 at most."""
+    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
 
 
 def law_of(experiment: Experiment, theory: Theory) -> xr.Dataset | None:
     """Say what N copies must give, or None where no law is known: unaligned phases, no N, another rule, many labels."""
     if not isinstance(theory, CopyDynamics) or experiment.system.size > MOST_LABELS:
+        return None
+    if laws.beats(experiment) > MOST_BEATS:
         return None
     if not theory.aligned or theory.engine == "meanfield" or isinstance(theory.rule, Rule):
         return None

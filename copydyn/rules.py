@@ -15,8 +15,19 @@ from copydyn.refusal import BadType, BadValue
 
 PHASES = ("flow", "frozen")
 
+HIGHEST_POWER = 1000.0
+"""Of n_a/n_b, either way: beyond it even 2^q overflows."""
+
+STRONGEST = 1e30
+"""Strengths and offsets beyond which products overflow."""
+
 HIGHEST_ORDER = 64
 """Steps shorten with the order of the harmonics; beyond this one a typing error is likelier than a wish."""
+
+
+def _require_at_most(most: float, name: str, value: float) -> None:
+    if abs(value) > most:
+        raise BadValue(f"{name} must be at most {most:g} in size, but is {value:g}; give a smaller one.")
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,6 +60,7 @@ class Harmonic:
         object.__setattr__(self, "order", as_whole(self.order, "order", least=1, most=HIGHEST_ORDER))
         for name in ("copying", "turning", "copy_offset", "turn_offset"):
             object.__setattr__(self, name, as_real(getattr(self, name), name))
+            _require_at_most(STRONGEST, name, getattr(self, name))
         if self.copying < 0.0:
             raise BadValue(f"copying must be >= 0, but is {self.copying:g}; a copy_offset of pi turns the sine around.")
         if self.copying == 0.0 and self.turning == 0.0:
@@ -95,7 +107,9 @@ class Rule:
     def __post_init__(self) -> None:
         for name in ("q", "r"):
             object.__setattr__(self, name, as_real(getattr(self, name), name))
+            _require_at_most(HIGHEST_POWER, name, getattr(self, name))
         object.__setattr__(self, "ratio", as_real(self.ratio, "ratio", positive=True))
+        _require_at_most(STRONGEST, "ratio", self.ratio)
         object.__setattr__(self, "harmonics", _as_harmonics(self.harmonics))
         if not isinstance(self.phases, str) or self.phases not in PHASES:
             raise BadValue(f"phases must be one of {', '.join(PHASES)}, but is {shown(self.phases)}.")

@@ -25,7 +25,7 @@ def require_writable(parent: Path) -> None:
     try:
         parent.mkdir(parents=True, exist_ok=True)
         _workshop(parent).rmdir()
-    except OSError as cause:
+    except (OSError, ValueError) as cause:  # a NUL in a path is a ValueError
         raise _refusal(parent, cause) from None
 
 
@@ -117,9 +117,9 @@ def _force(folder: Path) -> None:
             os.close(handle)
 
 
-def _refusal(parent: Path, cause: OSError) -> BadValue:
+def _refusal(parent: Path, cause: OSError | ValueError) -> BadValue:
     blocked = isinstance(cause, (FileExistsError, NotADirectoryError))
-    reason = "a file stands in its way" if blocked else cause.strerror or str(cause)
+    reason = "a file stands in its way" if blocked else getattr(cause, "strerror", None) or str(cause)
     return BadValue(
         f"{parent}: results must be kept in a folder that can be written, but: {reason}; choose one with --out."
     )

@@ -185,7 +185,7 @@ def test_a_composite_of_rows():
         (
             lambda: composite(dict.fromkeys("ABCDEFGH", sparse.eye_array(20))),
             ValueError,
-            "at most 2147483647 joint labels",
+            "at most 1048576 joint labels",
         ),
         (lambda: composite({"A": IDLE}, hbar=0), ValueError, "hbar must be > 0"),
         (lambda: composite({"A": IDLE, "B": IDLE}, IDLE), ValueError, r"interaction must act on the 2 x 2 = 4 joint"),

@@ -9,6 +9,7 @@ from copydyn.abm.adapter import DataCollector, OptionalRegistry
 from copydyn.abm.copy import Copy
 from copydyn.ensemble import Ensemble
 from copydyn.experiment import Experiment
+from copydyn.inputs import as_whole
 from copydyn.kernels.flow import Couplings, Workspace, begin_step, finish_step
 from copydyn.kernels.per_copy import begin_copies_step, finish_copies_step
 from copydyn.kernels.per_label import record
@@ -17,6 +18,9 @@ from copydyn.kernels.variates import below, draw_alias, exponential
 from copydyn.refusal import BadValue
 from copydyn.streams import as_seed
 from copydyn.theories.copying import MODES, CopyDynamics
+
+MOST_REPLICAS = 2**31
+"""Beyond this number of a replica a typing error is likelier than a wish."""
 
 
 class Meeting(NamedTuple):
@@ -83,6 +87,7 @@ class CopyModel(OptionalRegistry):
     ) -> None:
         self.ensemble_seed = as_seed(seed)
         super().__init__(self.ensemble_seed, register)
+        number = as_whole(replica, "replica", most=MOST_REPLICAS)
         self.experiment = Experiment.of(H, psi0, tlist, hbar=hbar)
         self.theory = CopyDynamics(copies, engine="agents", **theory).resolved(self.experiment.system.size)
         if not compiled and (self.theory.rule not in MODES or self.theory.alignment is not None):
@@ -93,7 +98,7 @@ class CopyModel(OptionalRegistry):
         self.meeting: Meeting | None = None
         self._crossing: list[tuple[Copy, Copy]] = []  # the event that ends a step, until it happens
         advance = None if compiled else self._advance_by_agents
-        self._path = self.theory.iterate(self.experiment, self.ensemble_seed, replica, advance=advance)
+        self._path = self.theory.iterate(self.experiment, self.ensemble_seed, number, advance=advance)
         self._look()
         if register:
             for row in range(self.ensemble.copies):

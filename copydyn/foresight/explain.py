@@ -13,7 +13,7 @@ import xarray as xr
 from copydyn import laws
 from copydyn.experiment import Experiment
 from copydyn.foresight.probe import Cost, copies_in_all, probe
-from copydyn.foresight.stages import MOST_LABELS, Stage, covariance_seconds, stages_of
+from copydyn.foresight.stages import MOST_BEATS, MOST_LABELS, Stage, covariance_seconds, stages_of
 from copydyn.inputs import as_real
 from copydyn.laws import NodeCrossing
 from copydyn.refusal import BadValue
@@ -34,6 +34,9 @@ LARGE = 0.05
 
 PATIENCE = 20.0
 """Seconds that the law of the covariance may take."""
+
+FINEST = 1e-12
+"""Precision beyond what any number of copies that can be counted would give."""
 
 ANY = "any"
 
@@ -63,7 +66,7 @@ def explain(scenario: Scenario, precision: Any = 0.01) -> str:
     ----------
     scenario : Scenario
     precision : float
-        Standard deviation that is wanted of every frequency n_a/N at every save time, 0 < precision < 1.
+        Standard deviation that is wanted of every frequency n_a/N at every save time, `FINEST` <= precision < 1.
 
     Raises
     ------
@@ -71,8 +74,11 @@ def explain(scenario: Scenario, precision: Any = 0.01) -> str:
         If precision is no such number, or the theory refuses the experiment.
     """
     wanted = as_real(precision, "precision", positive=True)
-    if wanted >= 1.0:
-        raise BadValue(f"precision must be below 1, a deviation of a frequency, but is {wanted:g}; try 0.01.")
+    if not FINEST <= wanted < 1.0:
+        raise BadValue(
+            f"precision must be below 1 and at least {FINEST:g}, as a deviation of a frequency, but is {wanted:g}; "
+            "try 0.01."
+        )
     run = scenario.run
     lines = [*textwrap.wrap(scenario.title, WIDTH), ""]
     for name, theory in scenario.theories.items():
@@ -117,6 +123,9 @@ def no_law(experiment: Experiment, theory: Theory) -> str:
             f"they cost too much for {experiment.system.size} labels, more than {MOST_LABELS}: "
             "neither precision nor nodes are foreseen"
         )
+    turned = laws.beats(experiment)
+    if turned > MOST_BEATS:
+        return f"they cost too much for beats of up to {turned:.2g} rad, more than {MOST_BEATS:g}: shorten the schedule"
     return ""
 
 

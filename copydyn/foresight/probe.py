@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from copydyn.experiment import Experiment, Schedule
+from copydyn.laws import beats
 from copydyn.theories import CopyDynamics
 from copydyn.theory import Theory
 
@@ -18,6 +19,9 @@ BUDGET = 0.3
 
 FIRST_EVENTS = 10_000
 """Events of the first piece."""
+
+FIRST_BEATS = 1000.0
+"""Radians of the fastest beat in the first piece, where no events are foreseen."""
 
 MOST_ROWS = 2_000_000
 """Rows of copies that a piece is given: more take seconds to be made."""
@@ -101,7 +105,13 @@ def probe(experiment: Experiment, theory: Theory, replicas: int, seed: int, *, e
 
 def _longest(experiment: Experiment, theory: Theory, replicas: int, seed: int, events: float | None) -> _Piece:
     """Run longer and longer pieces, then more replicas, until one takes a third of the budget or is all."""
-    share = min(1.0, FIRST_EVENTS / events) if events else 1.0 if events == 0.0 else 1e-3
+    share = (
+        min(1.0, FIRST_EVENTS / events)
+        if events
+        else 1.0
+        if events == 0.0
+        else min(1e-3, FIRST_BEATS / (1.0 + beats(experiment)))
+    )
     piece = _run(experiment, theory, share, 1, seed)  # compiles, or loads what is compiled: not to be counted
     piece = _run(experiment, theory, share, 1, seed)
     while piece.seconds < BUDGET / 3 and (piece.share < 1.0 or piece.replicas < replicas):

@@ -22,6 +22,9 @@ from copydyn.theories import CopyDynamics
 MOST_LABELS = 512
 """Beyond it the laws take longer than many a run."""
 
+MOST_BEATS = 1e5
+"""Radians of the fastest beat beyond which they take minutes."""
+
 LIKELY = 0.5
 """Odds of extinction from which on the course goes on without the label."""
 

@@ -16,13 +16,14 @@ from copydyn.laws.events import expected_events
 from copydyn.laws.extinction import Turning, binomial_turning, extinction_probability
 from copydyn.laws.finite_copies import finite_copies
 from copydyn.laws.infidelity import infidelity_law
-from copydyn.laws.path import Node, first_node
+from copydyn.laws.path import Node, beats, first_node
 
 __all__ = [
     "KickCovariance",
     "Node",
     "NodeCrossing",
     "Turning",
+    "beats",
     "binomial_turning",
     "expected_events",
     "extinction_probability",

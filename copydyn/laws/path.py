@@ -318,3 +318,18 @@ def first_node(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0) -> Node | No
         As for `infidelity_law`.
     """
     return Path.of(H, psi0, tlist, hbar=hbar).first
+
+
+def beats(experiment: Experiment) -> float:
+    """Bound the radians that the fastest beat of the path turns by the last save time, with Gershgorin's circles."""
+    system, times = experiment.system, experiment.tlist
+    edges = np.cumsum([0.0, *(pulse.duration for pulse in system.pulses)])
+    spans = np.diff(np.clip(edges, times[0], times[-1]))
+    return float(sum(span * _width(pulse.hamiltonian) / system.hbar for span, pulse in zip(spans, system.pulses)))
+
+
+def _width(hamiltonian: Matrix) -> float:
+    """No two energies differ by more."""
+    centres = hamiltonian.diagonal().real
+    radii = np.asarray(abs(hamiltonian).sum(axis=1)).ravel() - np.abs(centres)
+    return float(np.max(centres + radii) - np.min(centres - radii))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -13,6 +14,10 @@ from copydyn.experiment import Experiment
 from copydyn.kernels.replicas import Saved
 from copydyn.kernels.roster import EventLog
 from copydyn.observables import energies, expectations
+from copydyn.refusal import BadValue
+
+MOST_NUMBERS = 10**12
+"""Counts that a result may hold: beyond it, 16 TB, a typing error is likelier than a wish."""
 
 EVENT_COLUMNS = ("time", "copier", "copied", "from", "to")
 
@@ -56,6 +61,11 @@ class Records:
         """Make room for ``replicas`` replicas."""
         times = experiment.tlist.size
         shape, tags = (replicas, times, experiment.system.size), (replicas, times, len(follow))
+        if math.prod(shape) > MOST_NUMBERS:
+            raise BadValue(
+                f"replicas times save times times labels must be at most {MOST_NUMBERS:.0e}, as each has a count, but "
+                f"are {math.prod(shape):.3g}; take fewer replicas or save times."
+            )
         saved = Saved(np.zeros(shape, np.int64), np.zeros(shape, np.complex128), np.zeros(shape[:2], np.int64))
         logs: list[list[tuple[np.ndarray, ...]]] | None = [[] for _ in range(replicas)] if events else None
         rows = np.array(follow, dtype=np.int64)

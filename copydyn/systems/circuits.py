@@ -22,6 +22,9 @@ MOST_QUBITS = 16
 MOST_LAYERS = 10_000
 """Of random gates: beyond it a typing error is likelier than a wish."""
 
+MOST_WORK = 2**24
+"""Gates times labels: a minute, and some gigabytes."""
+
 NOTHING = 1e-13
 """Entries of a generator below this share of the largest are rounding: no edge is made of them."""
 
@@ -94,8 +97,14 @@ def train_of(
         not unitary.
     """
     count, length = _qubits(qubits), as_real(duration, "duration", positive=True)
+    listed = _listed(gates)
+    if len(listed) * 2**count > MOST_WORK:
+        raise BadValue(
+            f"gates times labels must be at most {MOST_WORK}, as each gate is a matrix of its own, but {len(listed)} "
+            f"gates on {count} qubits make {len(listed) * 2**count}; take fewer of either."
+        )
     train = []
-    for number, gate in enumerate(_listed(gates)):
+    for number, gate in enumerate(listed):
         matrix, on, _ = as_gate(gate, number, count)
         h = generator(matrix, length, hbar)
         h[np.abs(h) < NOTHING * np.abs(h).max(initial=0.0)] = 0.0

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import Part, System
-from copydyn.inputs import MOST_LABELS, Matrix, as_hermitian, as_real, as_reals, shown
+from copydyn.inputs import LARGEST_SYSTEM, Matrix, as_hermitian, as_real, as_reals, shown
 from copydyn.refusal import BadType, BadValue
 from copydyn.systems.few_level import as_complex
 from copydyn.systems.spins import PAULI
@@ -64,8 +64,8 @@ def composite(
     systems = [_as_system(part, f"part '{title}'", hbar) for title, part in parts.items()]
     sizes = [system.size for system in systems]
     total = math.prod(sizes)
-    if total > MOST_LABELS:
-        raise BadValue(f"parts must have at most {MOST_LABELS} joint labels, but have {total}; take fewer parts.")
+    if total > LARGEST_SYSTEM:
+        raise BadValue(f"parts must have at most {LARGEST_SYSTEM} joint labels, but have {total}; take fewer parts.")
     coupling = None if interaction is None else as_hermitian(interaction, "interaction")
     if coupling is not None and coupling.shape[0] != total:
         raise BadValue(

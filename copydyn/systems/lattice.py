@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import System
-from copydyn.inputs import MOST_LABELS, as_real, as_reals, as_whole
+from copydyn.inputs import LARGEST_SYSTEM, as_real, as_reals, as_whole
 from copydyn.refusal import BadValue
 
 
@@ -25,7 +25,7 @@ def ring(sites: int = 16, hopping: float = 1.0, flux: float = 0.0, hbar: float =
         Phi, the phase collected on one way around. Plane waves exp(i k a), k = 2 pi l / P, have the energies
         -2 J cos(k + Phi / P).
     """
-    size = as_whole(sites, "sites", least=3, most=MOST_LABELS)
+    size = as_whole(sites, "sites", least=3, most=LARGEST_SYSTEM)
     hop = -as_real(hopping, "hopping") * np.exp(1j * as_real(flux, "flux") / size)
     here = np.arange(size)
     forward = sparse.coo_array((np.full(size, hop), (here, (here + 1) % size)), shape=(size, size))
@@ -58,7 +58,7 @@ def lattice(
     periodic : bool
         Join the last site to the first.
     """
-    size = as_whole(sites, "sites", least=3 if periodic else 2, most=MOST_LABELS)
+    size = as_whole(sites, "sites", least=3 if periodic else 2, most=LARGEST_SYSTEM)
     step = as_real(spacing, "spacing", positive=True)
     hop = hopping_energy(step, mass, hbar)
     heights = as_reals(potential, "potential")
@@ -66,10 +66,10 @@ def lattice(
         heights = np.full(size, float(heights))
     if heights.shape != (size,):
         raise BadValue(f"potential must give one energy for each of the {size} sites, but has shape {heights.shape}.")
-    h = sparse.diags_array([np.full(size - 1, -hop), heights + 2.0 * hop, np.full(size - 1, -hop)], offsets=(-1, 0, 1))
-    h = h.tolil()
-    if periodic:
-        h[0, size - 1] = h[size - 1, 0] = -hop
+    beside = (1, size - 1) if periodic else (1,)
+    offsets = [*beside, 0, *(-offset for offset in beside)]
+    diagonals = [heights + 2.0 * hop if offset == 0 else np.full(size - abs(offset), -hop) for offset in offsets]
+    h = sparse.diags_array(diagonals, offsets=offsets)
     return System(sparse.csr_array(h), meaning="site", hbar=hbar, name="lattice")
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from copydyn.experiment import System
-from copydyn.inputs import MOST_LABELS, as_real, as_whole, shown
+from copydyn.inputs import LARGEST_SYSTEM, as_real, as_whole, shown
 from copydyn.refusal import BadValue
 from copydyn.systems.lattice import lattice, positions
 
@@ -154,7 +154,7 @@ def _on_sites(
     label_by: str,
     hbar: float,
 ) -> System:
-    size = as_whole(sites, "sites", least=2, most=MOST_LABELS)
+    size = as_whole(sites, "sites", least=2, most=LARGEST_SYSTEM)
     if label_by not in ("site", "position"):
         raise BadValue(f"label_by must be one of site, position, but is {shown(label_by)}; choose one of them.")
     with np.errstate(over="ignore", invalid="ignore"):  # the lattice refuses what is not finite

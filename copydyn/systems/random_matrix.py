@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from copydyn.experiment import System
-from copydyn.inputs import MOST_LABELS, as_real, as_whole
+from copydyn.inputs import as_real, as_whole
+
+MOST_LEVELS = 8192
+"""Each couples to each: a matrix of 1 GB."""
 
 
 def gue(levels: int = 8, width: float = 1.0, seed: int = 0, hbar: float = 1.0) -> System:
@@ -14,7 +17,7 @@ def gue(levels: int = 8, width: float = 1.0, seed: int = 0, hbar: float = 1.0) -
     A matrix of the Gaussian unitary ensemble whose spectrum fills [-width, width] when there are many levels.
     The same ``seed`` gives the same matrix.
     """
-    size = as_whole(levels, "levels", least=1, most=MOST_LABELS)
+    size = as_whole(levels, "levels", least=1, most=MOST_LEVELS)
     scale = as_real(width, "width", positive=True)
     words = np.random.Generator(np.random.PCG64(as_whole(seed, "seed")))
     x = words.normal(size=(size, size)) + 1j * words.normal(size=(size, size))

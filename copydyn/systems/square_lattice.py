@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import System
-from copydyn.inputs import MOST_LABELS, as_real, as_reals, as_whole, shown
+from copydyn.inputs import LARGEST_SYSTEM, as_real, as_reals, as_whole, shown
 from copydyn.refusal import BadType, BadValue
 from copydyn.systems.lattice import lattice, positions
 
@@ -146,10 +146,10 @@ def sides_of(labels: Sequence[str]) -> tuple[int, int] | None:
 
 def as_sides(columns: int, rows: int) -> tuple[int, int]:
     """Check the numbers of columns and rows, and that every site can be numbered."""
-    width = as_whole(columns, "columns", least=2, most=MOST_LABELS)
-    height = as_whole(rows, "rows", least=2, most=MOST_LABELS)
-    if width * height > MOST_LABELS:
-        raise BadValue(f"columns times rows must be at most {MOST_LABELS}, but is {width * height}; take fewer.")
+    width = as_whole(columns, "columns", least=2, most=LARGEST_SYSTEM)
+    height = as_whole(rows, "rows", least=2, most=LARGEST_SYSTEM)
+    if width * height > LARGEST_SYSTEM:
+        raise BadValue(f"columns times rows must be at most {LARGEST_SYSTEM}, but is {width * height}; take fewer.")
     return width, height
 
 

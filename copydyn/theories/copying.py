@@ -52,6 +52,12 @@ MOST_AGENTS = 2**31 - 1
 AFFORDABLE = 10**12
 """Copies beyond which ``engine="auto"`` will not start to simulate event by event (days on one core)."""
 
+FINEST_STEP = 1e-7
+"""Phase step below which a unit of time takes seconds, and the default is finer than any noise already."""
+
+WIDEST_SPREAD = 1e6
+"""Radians beyond which the digits of a phase are lost."""
+
 MOST_PARTS = 64
 """Parts into which replicas are shared out, however many threads there are: a checkpoint fits any number of them."""
 
@@ -195,6 +201,8 @@ class CopyDynamics:
                 f"copies must be at most {AFFORDABLE:.0e} for engine 'auto', which simulates every event, but are "
                 f"{total:.3g} with spectators; take fewer, or insist with engine 'exact'."
             )
+        if any(row >= total for row in self.follow):
+            raise BadValue(f"follow must name rows of copies that exist, but names {max(self.follow)}.")
         phase_step = self.phase_step if self.phase_step is not None else min(0.05, float(total) ** -0.25)
         return replace(self, engine=engine, phase_step=phase_step)
 
@@ -269,8 +277,6 @@ class CopyDynamics:
         replicas = as_whole(replicas, "replicas", least=1)
         seed = as_seed(seed)
         settled = self.resolved(experiment.system.size)
-        if any(row >= settled._total(experiment) for row in self.follow):
-            raise BadValue(f"follow must name rows of copies that exist, but names {max(self.follow)}.")
         if settled.engine == "meanfield":
             return settled._mean_field(experiment, seed)
         records = settled._records(experiment, replicas)
@@ -454,6 +460,10 @@ def _as_spread(spread: Any) -> float:
     real = as_real(spread, "phase_spread")
     if real < 0.0:
         raise BadValue(f"phase_spread must be >= 0, but is {real:g}.")
+    if real > WIDEST_SPREAD:
+        raise BadValue(
+            f"phase_spread must be at most {WIDEST_SPREAD:g}, but is {real:g}; inf stands for uniform phases."
+        )
     return real
 
 
@@ -461,6 +471,8 @@ def _as_phase_step(phase_step: Any) -> float | None:
     if phase_step is None:
         return None
     real = as_real(phase_step, "phase_step", positive=True)
+    if real < FINEST_STEP:
+        raise BadValue(f"phase_step must be at least {FINEST_STEP:g}, but is {real:g}; leave it out for a sound one.")
     if real > 0.2:
         raise BadValue(f"phase_step must be at most 0.2, but is {real:g}; the step is of second order in it.")
     return real
