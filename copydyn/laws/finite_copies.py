@@ -50,7 +50,7 @@ def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool 
         data["infidelity_spread"] = ("time", noise.infidelity_spread, about)
         variances = np.diagonal(noise.frequencies, axis1=-2, axis2=-1)
         about = {"units": "1", "long_name": "N times the variance of the frequencies that finite N must give"}
-        data["frequency_noise"] = (("time", "beable"), variances, about)
+        data["frequency_noise"] = (("time", "beable"), np.maximum(variances, 0.0), about)
         about = {"units": "1", "long_name": "sqrt(N) times the standard deviation that the offset gives an infidelity"}
         spread, shift = _beside(experiment, start, rest, noise)
         data["offset_spread"] = ("time", spread, about)
