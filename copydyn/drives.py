@@ -97,10 +97,11 @@ def _drive(hamiltonian: Callable[[float], Any], span: float, steps: int, hbar: f
     length = span / steps
     matrices = _at(hamiltonian, np.linspace(0.0, span, 2 * steps + 1))
     error = 0.0
-    for before, middle, after in zip(matrices[0:-2:2], matrices[1::2], matrices[2::2]):
-        slope, turn = after - before, after - 2.0 * middle + before  # h H' and (h/2)^2 H''
-        error += length / (6.0 * hbar) * _norm(turn)
-        error += (length / hbar) ** 2 / 12.0 * _norm(slope @ middle - middle @ slope)
+    with np.errstate(over="ignore", invalid="ignore"):  # an error without bound is one, and is refused
+        for before, middle, after in zip(matrices[0:-2:2], matrices[1::2], matrices[2::2]):
+            slope, turn = after - before, after - 2.0 * middle + before  # h H' and (h/2)^2 H''
+            error += length / (6.0 * hbar) * _norm(turn)
+            error += (length / hbar) * (length / hbar) / 12.0 * _norm(slope @ middle - middle @ slope)
     return Drive(tuple(Pulse(length, middle) for middle in matrices[1::2]), error)
 
 
@@ -119,5 +120,5 @@ def _at(hamiltonian: Callable[[float], Any], times: np.ndarray) -> Sequence[Matr
 def _norm(matrix: Matrix) -> float:
     """Operator norm; of a sparse matrix the largest sum over a row, which bounds it for H = +-H^+."""
     if isinstance(matrix, np.ndarray):
-        return float(np.linalg.norm(matrix, 2))
+        return float(np.linalg.norm(matrix, 2)) if np.all(np.isfinite(matrix)) else math.inf
     return float(sparse.linalg.norm(matrix, np.inf))

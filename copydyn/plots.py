@@ -199,7 +199,8 @@ def _lines(ax: Axes, result: xr.Dataset, reference: xr.Dataset | None) -> None:
             name = SCHRODINGER if number == 0 else None
             ax.plot(times, expected[:, number], color="black", linewidth=0.8, dashes=(4, 3), label=name)
     meaning = result["beable"].attrs["long_name"]
-    ax.set(xlabel=_axis(result["time"]), ylabel=f"{_frequency(result)} by {meaning}", xlim=(times[0], times[-1]))
+    ax.set(xlabel=_axis(result["time"]), xlim=(times[0], times[-1]))
+    ax.set_ylabel(f"{_frequency(result)} by {meaning}", parse_math=False)
     _from_zero(ax, band)
 
 
@@ -379,7 +380,8 @@ def _along_labels(ax: Axes, result: xr.Dataset) -> np.ndarray:
         ax.set_xticks(places, labels, rotation=90, fontsize="small", parse_math=False)
     else:
         meaning = f"{meaning}, by number"
-    ax.set(xlabel=meaning, xlim=(places[0] - 0.5, places[-1] + 0.5))
+    ax.set_xlabel(meaning, parse_math=False)
+    ax.set_xlim(places[0] - 0.5, places[-1] + 0.5)
     return places
 
 

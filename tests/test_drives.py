@@ -108,6 +108,7 @@ def test_pulses_go_where_a_hamiltonian_goes():
         (lambda: sampled(lambda t: X, 1.0, tolerance=0.0), ValueError, "tolerance must be > 0"),
         (lambda: sampled(lambda t: X, 1.0, 10, hbar=-1), ValueError, "hbar must be > 0"),
         (lambda: sampled(lambda t: t * X + Z, 1.0, tolerance=1e-30), ValueError, "within reach of 100000 steps"),
+        (lambda: sampled(lambda t: t * X + Z, 1e308, tolerance=0.1), ValueError, "within reach of 100000 steps"),
         (lambda: sampled(lambda t: 1j * t * X, 1.0, 10), ValueError, r"H\(t = 0.05\) must be Hermitian"),
         (lambda: sampled(lambda t: X / t if t else X * np.nan, 1.0, 10), ValueError, r"H\(t = 0\) must be finite"),
         (lambda: sampled(lambda t: np.eye(2 + (t > 0.5)), 1.0, 10), ValueError, r"H\(t = 0.55\) must have shape"),

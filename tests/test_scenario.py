@@ -495,10 +495,10 @@ def test_one_theory_may_have_a_name_too(written):
 @pytest.mark.parametrize(
     ("override", "copies"),
     [
-        ("theory.copies=9", [9, 9]),
-        ("theory.bare.copies=9", [9, 2000]),
-        ("theory.floor of 0.5 %.copies=9", [1000, 9]),
-        ("theory.1.copies=9", [1000, 9]),
+        ("theory.copies=90", [90, 90]),
+        ("theory.bare.copies=90", [90, 2000]),
+        ("theory.floor of 0.5 %.copies=90", [1000, 90]),
+        ("theory.1.copies=90", [1000, 90]),
     ],
 )
 def test_an_override_is_about_all_theories_or_about_one(written, override, copies):
