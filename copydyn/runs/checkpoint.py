@@ -18,8 +18,13 @@ _HASH = 32
 """Bytes of a SHA-256. A file is title, hash of what follows, fingerprint of the run, and its arrays as .npz."""
 
 
-def write(path: Path, run: bytes, states: Sequence[Mapping[str, np.ndarray]]) -> None:
+def write(path: Path, run: bytes, states: Sequence[Mapping[str, np.ndarray]], *, force: bool = True) -> None:
     """Put ``states`` of the run with fingerprint ``run`` in the place of what ``path`` held, or leave that as it was.
+
+    Parameters
+    ----------
+    force : bool
+        Wait until the file is on disk, where it outlives a loss of power; a busy disk takes seconds for that.
 
     Raises
     ------
@@ -37,7 +42,8 @@ def write(path: Path, run: bytes, states: Sequence[Mapping[str, np.ndarray]]) ->
             file.write(_TITLE + hashlib.sha256(content).digest())
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if force:
+                os.fsync(file.fileno())
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

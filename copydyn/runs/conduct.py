@@ -192,7 +192,7 @@ class _Stage:
         sentence = f"interrupted at {100.0 * share:.0f} % of the run"
         if self._keep is None:
             return f"{sentence}; nothing is saved, as no checkpoint was asked for."
-        if paused and not self._write(self._keep.path):
+        if paused and not self._write(self._keep.path, force=False):
             return f"{sentence}; its state could not be saved."
         if not self._keep.path.exists():
             return f"{sentence}; nothing is saved yet."
@@ -202,7 +202,7 @@ class _Stage:
         with self._choice:
             return None if self._closed.is_set() else next(self._waiting, None)
 
-    def _write(self, path: Path) -> bool:
+    def _write(self, path: Path, *, force: bool = True) -> bool:
         """Write a checkpoint while all players rest; a disk that is full must not end a run that goes on without."""
         begun = time.monotonic()
         self._open.clear()
@@ -210,7 +210,7 @@ class _Stage:
             with ExitStack() as rests:
                 for busy in self._busy:
                     rests.enter_context(busy)
-                checkpoint.write(path, self._run, [part.state() for part in self._parts])
+                checkpoint.write(path, self._run, [part.state() for part in self._parts], force=force)
         except OSError as cause:
             reason = cause.strerror or str(cause)
             warnings.warn(f"{path}: the checkpoint could not be written: {reason}.", RuntimeWarning, stacklevel=4)
