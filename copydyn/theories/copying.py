@@ -28,20 +28,21 @@ from copydyn.ensemble import (
     train_of,
 )
 from copydyn.experiment import Experiment
-from copydyn.inputs import as_copies, as_ket, as_real, as_whole, shown
+from copydyn.inputs import as_copies, as_ket, as_whole, shown
 from copydyn.kernels.memory import own
 from copydyn.kernels.per_label import MODE_PRINTED, MODE_SMOLIN
 from copydyn.kernels.roster import roster_of
 from copydyn.meanfield import mean_field
 from copydyn.observables import energies, expectations
 from copydyn.refusal import BadType, BadValue
-from copydyn.rules import RULES, Rule
+from copydyn.rules import Rule
 from copydyn.runs import engines
 from copydyn.runs.conduct import Checkpoint, Part, conduct
 from copydyn.runs.courses import Advance, Replica, Replicas, plan_of
 from copydyn.runs.engines import Kernels
 from copydyn.runs.recording import Records, Snapshot
 from copydyn.streams import as_seed, run_fingerprint, streams
+from copydyn.theories.settings import as_admixture, as_phase_step, as_rows, as_rule, as_spread, choose, plain, rule_of
 
 ENGINES = ("auto", "exact", "agents", "meanfield")
 MODES: dict[Any, float] = {"smolin": MODE_SMOLIN, "printed": MODE_PRINTED}
@@ -51,12 +52,6 @@ MOST_AGENTS = 2**31 - 1
 
 AFFORDABLE = 10**12
 """Copies beyond which ``engine="auto"`` will not start to simulate event by event (days on one core)."""
-
-FINEST_STEP = 1e-7
-"""Phase step below which a unit of time takes seconds, and the default is finer than any noise already."""
-
-WIDEST_SPREAD = 1e6
-"""Radians beyond which the digits of a phase are lost."""
 
 MOST_PARTS = 64
 """Parts into which replicas are shared out, however many threads there are: a checkpoint fits any number of them."""
@@ -126,20 +121,20 @@ class CopyDynamics:
     def __post_init__(self) -> None:
         checked = {
             "copies": as_copies(self.copies),
-            "rule": _as_rule(self.rule),
+            "rule": as_rule(self.rule),
             "spectators": as_whole(self.spectators, "spectators"),
             "floor": as_whole(self.floor, "floor"),
-            "follow": _as_rows(self.follow, self.copies),
-            "admixture": _as_admixture(self.admixture),
-            "phase_spread": _as_spread(self.phase_spread),
-            "phase_step": _as_phase_step(self.phase_step),
+            "follow": as_rows(self.follow),
+            "admixture": as_admixture(self.admixture),
+            "phase_spread": as_spread(self.phase_spread),
+            "phase_step": as_phase_step(self.phase_step),
         }
         if not isinstance(self.record_events, (bool, np.bool_)):
             raise BadType(f"record_events must be True or False, but is {shown(self.record_events)}.")
         if self.alignment is not None and not isinstance(self.alignment, Alignment):
             raise BadType(f"alignment must be an Alignment, but is {shown(self.alignment)}.")
-        _choose(self.engine, "engine", ENGINES)
-        _choose(self.preparation, "preparation", PREPARATIONS)
+        choose(self.engine, "engine", ENGINES)
+        choose(self.preparation, "preparation", PREPARATIONS)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
         self._require_that_it_fits_together()
@@ -351,7 +346,7 @@ class CopyDynamics:
         ket = self._mixed(experiment)
         weights = self.copies * np.abs(ket) ** 2
         factor = add_spectators(weights, direction(ket), self.spectators, _drift(experiment, ket))
-        found = mean_field(experiment, weights, phases_of(weights, factor), _rule(self.rule))
+        found = mean_field(experiment, weights, phases_of(weights, factor), rule_of(self.rule))
         kets = np.sqrt(found.frequency) * np.exp(-1j * np.nan_to_num(found.phase))
         variables: dict[str, Any] = {
             "probability": found.frequency,
@@ -396,7 +391,7 @@ class CopyDynamics:
 
     def attrs(self, experiment: Experiment, seed: int, replicas: int) -> dict[str, Any]:
         """Describe the run for the result's attributes."""
-        settings = {f"theory_{f.name}": _plain(getattr(self, f.name)) for f in fields(self)}
+        settings = {f"theory_{f.name}": plain(getattr(self, f.name)) for f in fields(self)}
         return {
             "theory": self.name,
             **settings,
@@ -413,73 +408,3 @@ def _drift(experiment: Experiment, ket: np.ndarray) -> np.ndarray:
     pulses = experiment.system.pulses
     first = next(iter(experiment.system.segments(experiment.tlist)), None)
     return np.asarray(-1j * (pulses[first.pulse if first else 0].hamiltonian @ ket))
-
-
-def _as_rule(rule: Any) -> str | Rule:
-    """Give a rule by its name where it has one."""
-    if isinstance(rule, Rule):
-        return next((name for name, known in RULES.items() if rule == known), rule)
-    if not isinstance(rule, str) or rule not in RULES:
-        raise BadValue(f"rule must be one of {', '.join(RULES)}, or a Rule, but is {shown(rule)}.")
-    return rule
-
-
-def _rule(rule: str | Rule) -> Rule:
-    return rule if isinstance(rule, Rule) else RULES[rule]
-
-
-def _choose(value: Any, name: str, options: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in options:
-        raise BadValue(f"{name} must be one of {', '.join(options)}, but is {shown(value)}.")
-
-
-def _as_rows(follow: Any, copies: Any) -> tuple[int, ...]:
-    if isinstance(follow, (str, bytes)) or not np.iterable(follow):
-        raise BadType(f"follow must be a sequence of row numbers, but is {shown(follow)}.")
-    return tuple(as_whole(row, "follow") for row in follow)
-
-
-def _as_admixture(admixture: Any) -> tuple[float, tuple[complex, ...]] | None:
-    if admixture is None:
-        return None
-    if not isinstance(admixture, (tuple, list)) or len(admixture) != 2:
-        raise BadType("admixture must be a pair (eps, ket).")
-    share = as_real(admixture[0], "eps of admixture")
-    if not 0.0 <= share < 1.0:
-        raise BadValue(f"eps of admixture must be in [0, 1), but is {share:g}.")
-    ket = admixture[1].full() if hasattr(admixture[1], "full") else admixture[1]
-    try:
-        return share, tuple(complex(amplitude) for amplitude in np.ravel(ket))
-    except (TypeError, ValueError):
-        raise BadType(f"the ket of admixture must be a vector of numbers, but is {shown(ket)}.") from None
-
-
-def _as_spread(spread: Any) -> float:
-    if isinstance(spread, float) and spread == np.inf:
-        return spread
-    real = as_real(spread, "phase_spread")
-    if real < 0.0:
-        raise BadValue(f"phase_spread must be >= 0, but is {real:g}.")
-    if real > WIDEST_SPREAD:
-        raise BadValue(
-            f"phase_spread must be at most {WIDEST_SPREAD:g}, but is {real:g}; inf stands for uniform phases."
-        )
-    return real
-
-
-def _as_phase_step(phase_step: Any) -> float | None:
-    if phase_step is None:
-        return None
-    real = as_real(phase_step, "phase_step", positive=True)
-    if real < FINEST_STEP:
-        raise BadValue(f"phase_step must be at least {FINEST_STEP:g}, but is {real:g}; leave it out for a sound one.")
-    if real > 0.2:
-        raise BadValue(f"phase_step must be at most 0.2, but is {real:g}; the step is of second order in it.")
-    return real
-
-
-def _plain(value: Any) -> Any:
-    """What an attribute of a netCDF file can hold."""
-    if isinstance(value, bool):
-        return int(value)
-    return value if isinstance(value, (int, float, str)) else repr(value)

@@ -1,0 +1,93 @@
+"""What the parameters of copy dynamics may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from copydyn.inputs import as_real, as_whole, shown
+from copydyn.refusal import BadType, BadValue
+from copydyn.rules import RULES, Rule
+
+FINEST_STEP = 1e-7
+"""Phase step below which a unit of time takes seconds, and the default is finer than any noise already."""
+
+WIDEST_SPREAD = 1e6
+"""Radians beyond which the digits of a phase are lost."""
+
+
+def as_rule(rule: Any) -> str | Rule:
+    """Give a rule by its name where it has one."""
+    if isinstance(rule, Rule):
+        return next((name for name, known in RULES.items() if rule == known), rule)
+    if not isinstance(rule, str) or rule not in RULES:
+        raise BadValue(f"rule must be one of {', '.join(RULES)}, or a Rule, but is {shown(rule)}.")
+    return rule
+
+
+def rule_of(rule: str | Rule) -> Rule:
+    """Give the rule behind a name."""
+    return rule if isinstance(rule, Rule) else RULES[rule]
+
+
+def choose(value: Any, name: str, options: tuple[str, ...]) -> None:
+    """Refuse a ``value`` that is none of the ``options``."""
+    if not isinstance(value, str) or value not in options:
+        raise BadValue(f"{name} must be one of {', '.join(options)}, but is {shown(value)}.")
+
+
+def as_rows(follow: Any) -> tuple[int, ...]:
+    """Give the rows of tagged copies."""
+    if isinstance(follow, (str, bytes)) or not np.iterable(follow):
+        raise BadType(f"follow must be a sequence of row numbers, but is {shown(follow)}.")
+    return tuple(as_whole(row, "follow") for row in follow)
+
+
+def as_admixture(admixture: Any) -> tuple[float, tuple[complex, ...]] | None:
+    """Give eps and the ket of an admixture, if there is one."""
+    if admixture is None:
+        return None
+    if not isinstance(admixture, (tuple, list)) or len(admixture) != 2:
+        raise BadType("admixture must be a pair (eps, ket).")
+    share = as_real(admixture[0], "eps of admixture")
+    if not 0.0 <= share < 1.0:
+        raise BadValue(f"eps of admixture must be in [0, 1), but is {share:g}.")
+    ket = admixture[1].full() if hasattr(admixture[1], "full") else admixture[1]
+    try:
+        return share, tuple(complex(amplitude) for amplitude in np.ravel(ket))
+    except (TypeError, ValueError):
+        raise BadType(f"the ket of admixture must be a vector of numbers, but is {shown(ket)}.") from None
+
+
+def as_spread(spread: Any) -> float:
+    """Give the spread of the phases in rad; infinite for uniform ones."""
+    if isinstance(spread, float) and spread == np.inf:
+        return spread
+    real = as_real(spread, "phase_spread")
+    if real < 0.0:
+        raise BadValue(f"phase_spread must be >= 0, but is {real:g}.")
+    if real > WIDEST_SPREAD:
+        raise BadValue(
+            f"phase_spread must be at most {WIDEST_SPREAD:g}, but is {real:g}; inf stands for uniform phases."
+        )
+    return real
+
+
+def as_phase_step(phase_step: Any) -> float | None:
+    """Give the largest relative change of an amplitude within a step, if one is said."""
+    if phase_step is None:
+        return None
+    real = as_real(phase_step, "phase_step", positive=True)
+    if real < FINEST_STEP:
+        raise BadValue(f"phase_step must be at least {FINEST_STEP:g}, but is {real:g}; leave it out for a sound one.")
+    if real > 0.2:
+        raise BadValue(f"phase_step must be at most 0.2, but is {real:g}; the step is of second order in it.")
+    return real
+
+
+def plain(value: Any) -> Any:
+    """What an attribute of a netCDF file can hold."""
+    if isinstance(value, bool):
+        return int(value)
+    return value if isinstance(value, (int, float, str)) else repr(value)
