@@ -120,7 +120,9 @@ def test_ctrl_c_ends_soon_and_the_same_command_goes_on(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     subprocess.run([*command, *changes, "--quiet", "--out", str(whole)], env=environment, check=True, timeout=300)
 
-    run = subprocess.Popen([*command, *changes, "--out", str(broken)], env=environment, stderr=subprocess.PIPE)
+    hearing = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"  # background jobs are deaf
+    listener = [sys.executable, "-c", f"{hearing}; from copydyn.__main__ import main; sys.exit(main())", *command[3:]]
+    run = subprocess.Popen([*listener, *changes, "--out", str(broken)], env=environment, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60.0
     while not list(broken.glob("rabi-*.checkpoint")) and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
