@@ -10,7 +10,8 @@ from exact import detuned, flux, triangle
 import copydyn
 from copydyn.laws import finite_copies
 from copydyn.observables import mean_coherence
-from copydyn.plots import MOST_LINES, MOST_NAMES, plot, plot_theories
+from copydyn.plots import plot, plot_theories
+from copydyn.plots.axes import MOST_LINES, MOST_NAMES
 from copydyn.systems import ring, square_lattice
 from copydyn.theories import CopyDynamics, Schrodinger
 
