@@ -128,7 +128,7 @@ def _scenario(source: Source) -> Scenario:
     if experiment is not None:
         for place, (_, theory) in theories.items():
             if isinstance(theory, CopyDynamics):
-                reader.attempt(place, theory.resolved, system.size)
+                reader.attempt(place, theory.resolved, experiment)
     names = [name for name, _ in theories.values()]
     for place, claim in claims.items():
         if None not in names:

@@ -409,7 +409,7 @@ def test_an_alignment_gives_rows_with_momenta():
     momenta = np.concatenate([theory.prepare(experiment, 1, replica).momenta for replica in range(100)])
     verdicts.assert_mean(momenta, 0.0, detects=0.1)
     verdicts.assert_mean(momenta**2, 4.0, detects=0.3)
-    assert theory.resolved(2).engine == "agents"
+    assert theory.resolved(Experiment.of(np.eye(2), [0.6, 0.8], [0.0])).engine == "agents"
     result = evolved(alignment=Alignment(0.0, spread=2.0))
     assert result.attrs["theory_engine"] == "agents"
     assert result.attrs["aligned"] == 0

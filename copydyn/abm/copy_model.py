@@ -89,7 +89,7 @@ class CopyModel(OptionalRegistry):
         super().__init__(self.ensemble_seed, register)
         number = as_whole(replica, "replica", most=MOST_REPLICAS)
         self.experiment = Experiment.of(H, psi0, tlist, hbar=hbar)
-        self.theory = CopyDynamics(copies, engine="agents", **theory).resolved(self.experiment.system.size)
+        self.theory = CopyDynamics(copies, engine="agents", **theory).resolved(self.experiment)
         if not compiled and (self.theory.rule not in MODES or self.theory.alignment is not None):
             raise BadValue(
                 "compiled must be True for a Rule of the family and for an alignment: `Copy.step` plays Smolin's rule."

@@ -141,7 +141,7 @@ def _settings(experiment: Experiment, theory: Theory) -> Iterator[str]:
     """Name the number of copies and every setting that is not at rest."""
     if not isinstance(theory, CopyDynamics):
         return
-    settled = theory.resolved(experiment.system.size)
+    settled = theory.resolved(experiment)
     yield f", {_whole(copies_in_all(experiment, theory))} copies, engine {settled.engine}, rule {settled.rule}"
     for name in ("spectators", "floor", "phase_spread"):
         if getattr(theory, name):

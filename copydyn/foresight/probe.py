@@ -158,7 +158,7 @@ def _fewer_rows(experiment: Experiment, theory: Theory) -> tuple[Theory, float]:
 
 def _rows(experiment: Experiment, theory: Theory) -> int:
     """How many copies have a row of their own."""
-    if not isinstance(theory, CopyDynamics) or theory.resolved(experiment.system.size).engine != "agents":
+    if not isinstance(theory, CopyDynamics) or theory.resolved(experiment).engine != "agents":
         return 0
     return copies_in_all(experiment, theory)
 

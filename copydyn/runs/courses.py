@@ -86,6 +86,13 @@ class Replicas:
         """Whether every replica has reached its last save time."""
         return self._ensembles is not None and bool(self._progress.place[-1] == self._plan.pulse.size)
 
+    @property
+    def reached(self) -> int:
+        """Save times that all replicas have reached."""
+        if self._ensembles is None:
+            return 0
+        return 1 + int(np.sum(self._plan.save[: self._progress.place.min()] >= 0))
+
     def go_on(self) -> None:
         """Let the kernel run for a while."""
         counts, factor, random_state = self._begun()

@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 
 from copydyn.ensemble import Ensemble
-from copydyn.kernels import per_copy, per_label, replicas
+from copydyn.kernels import leap, per_copy, per_label, replicas
 from copydyn.kernels.alignment import AligningLaw, advance_aligning, motion_of
 from copydyn.kernels.family import Family, advance_family, family_workspace
+from copydyn.kernels.few import STUCK
 from copydyn.kernels.flow import Couplings, workspace
-from copydyn.kernels.replicas import Plan, Progress, Saved, Train
+from copydyn.kernels.leap import Way
+from copydyn.kernels.mean_flow import Stars
+from copydyn.kernels.replicas import Plan, Progress, Saved, Train, couplings_at
 from copydyn.kernels.roster import EventLog
+from copydyn.leaps import LeapPlan, most_orders
 from copydyn.refusal import BadValue
+from copydyn.runs.team import Team
 
 WORK_A_CALL = 5_000_000
 """How often a kernel comes up for air, in units of ten nanoseconds: for the progress bar, checkpoints and Ctrl-C."""
@@ -100,6 +105,80 @@ class Kernels:
             log,
         )
         _require_progress(status, progress.clock[min(replica, len(counts) - 1)])
+
+
+@dataclass(frozen=True)
+class Leaping:
+    """The kernel of engine "leap", with what it needs to know about the run.
+
+    Parameters
+    ----------
+    stars : Stars
+    plan : LeapPlan
+    way : Way
+    copies : int
+        In each ensemble, spectators included.
+    team : Team, optional
+        Threads that do each leap together, where there is one replica.
+    """
+
+    stars: Stars
+    plan: LeapPlan
+    way: Way
+    copies: int
+    team: Team | None = None
+
+    def scratch(self, train: Train) -> Any:
+        """Allocate what a leap under any of the pulses needs."""
+        labels, edges = train.omega.shape[1], int(np.diff(train.first).max())
+        return leap.leap_scratch(labels, edges, most_orders(self.plan.leaps))
+
+    def advance_replicas(
+        self,
+        counts: np.ndarray,
+        amplitudes: np.ndarray,
+        random_state: np.ndarray,
+        progress: Progress,
+        saved: Saved,
+        train: Train,
+        plan: Plan,
+        work: Any,
+        log: EventLog,
+    ) -> None:
+        """Let the kernel run for a while, one replica after the other."""
+        if self.team is not None:
+            self._leap_together(self.team, counts, amplitudes, random_state, progress, saved, train, plan, work)
+            return
+        ways = (self.stars, plan, self.plan.leaps, self.way, self.copies, WORK_A_CALL)
+        status, replica = leap.advance_leaps(counts, amplitudes, random_state, progress, saved, train, *ways, work)
+        _require_progress(status, progress.clock[min(replica, len(counts) - 1)])
+
+    def _leap_together(
+        self,
+        team: Team,
+        counts: np.ndarray,
+        amplitudes: np.ndarray,
+        random_state: np.ndarray,
+        progress: Progress,
+        saved: Saved,
+        train: Train,
+        plan: Plan,
+        work: Any,
+    ) -> None:
+        """Do one leap of the one replica, and what is to be done at the end of its stretch."""
+        leaps, place = self.plan.leaps, int(progress.place[0])
+        pulse = int(plan.pulse[place])
+        _, a, b, h = couplings_at(train, pulse)
+        length, number = leap.where(0, progress, plan, leaps)
+        cut = (length, int(leaps.orders[place]), pulse)
+        status, events, _ = team.leap(
+            amplitudes[0], self.copies, *cut, (a, b, h), self.stars, self.way, random_state[0], number, place, work
+        )
+        if status == STUCK:
+            _require_progress(per_label.STALLED, progress.clock[0])
+        leap.come_further(number, length, events, 0, progress, plan, leaps)
+        if number + 1 == leaps.leaps[place]:
+            leap.arrive(counts, amplitudes, self.copies, 0, progress, saved, plan)
 
 
 def _require_progress(status: int, now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -29,29 +30,46 @@ from copydyn.ensemble import (
 )
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_copies, as_ket, as_whole, shown
+from copydyn.kernels.leap import Way
 from copydyn.kernels.memory import own
 from copydyn.kernels.per_label import MODE_PRINTED, MODE_SMOLIN
 from copydyn.kernels.roster import roster_of
+from copydyn.leaps import BIAS, FEW, LEAP_STEP, STEP_OF_FEW, leap_plan, most_events, stars_of
 from copydyn.meanfield import mean_field
 from copydyn.observables import energies, expectations
 from copydyn.refusal import BadType, BadValue
 from copydyn.rules import Rule
 from copydyn.runs import engines
 from copydyn.runs.conduct import Checkpoint, Part, conduct
-from copydyn.runs.courses import Advance, Replica, Replicas, plan_of
-from copydyn.runs.engines import Kernels
+from copydyn.runs.courses import Advance, AdvanceAll, Replica, Replicas, plan_of
+from copydyn.runs.engines import Kernels, Leaping
 from copydyn.runs.recording import Records, Snapshot
+from copydyn.runs.team import WORTH, Team
 from copydyn.streams import as_seed, run_fingerprint, streams
-from copydyn.theories.settings import as_admixture, as_phase_step, as_rows, as_rule, as_spread, choose, plain, rule_of
+from copydyn.theories.settings import (
+    as_admixture,
+    as_few,
+    as_leap_step,
+    as_phase_step,
+    as_rows,
+    as_rule,
+    as_spread,
+    choose,
+    plain,
+    rule_of,
+)
 
-ENGINES = ("auto", "exact", "agents", "meanfield")
+ENGINES = ("auto", "exact", "leap", "agents", "meanfield")
 MODES: dict[Any, float] = {"smolin": MODE_SMOLIN, "printed": MODE_PRINTED}
 
 MOST_AGENTS = 2**31 - 1
 """A row is named by an int32."""
 
-AFFORDABLE = 10**12
-"""Copies beyond which ``engine="auto"`` will not start to simulate event by event (days on one core)."""
+AFFORDABLE = 1e8
+"""Events of one ensemble up to which ``engine="auto"`` simulates them one by one (some seconds)."""
+
+UNAFFORDABLE = 10**12
+"""Copies beyond which it does not even where it cannot leap (days on one core)."""
 
 MOST_PARTS = 64
 """Parts into which replicas are shared out, however many threads there are: a checkpoint fits any number of them."""
@@ -72,10 +90,12 @@ class CopyDynamics:
     ----------
     copies : int
         N, 1 to 2^62; a float with an integer value is taken (1e5).
-    engine : {"auto", "exact", "agents", "meanfield"}
-        "exact": the process per label, counts and phases, event by event. "agents": the process per copy, each with
-        a row of its own; needed for tagged copies, the event log and unaligned phases. "auto": exact, unless one of
-        these is asked for. "meanfield": the limit of infinitely many copies, with the shares that N of them would have.
+    engine : {"auto", "exact", "leap", "agents", "meanfield"}
+        "exact": the process per label, counts and phases, event by event. "leap": the same in law for any number of
+        copies, many events at a time where many copies are, at a cost that does not depend on N. "agents": the process
+        per copy, each with a row of its own; needed for tagged copies, the event log and unaligned phases.
+        "meanfield": the limit of infinitely many copies, with the shares that N of them would have. "auto": agents
+        where rows are needed, exact up to `AFFORDABLE` events, leap beyond; why is said in the result's attributes.
     rule : {"smolin", "printed"} or Rule
         "printed" takes the sign of (39) as it stands in the paper, for showing that it fails; a `Rule` is any member of
         the family (18), (19), (27), (28).
@@ -95,6 +115,11 @@ class CopyDynamics:
     phase_step : float, optional
         Largest relative change of an amplitude within a step of the phase flow, 0 < phase_step <= 0.2. The phases err
         by its square; the default, min(0.05, N^(-1/4)), keeps that below the noise of finite N.
+    leap_step : float, rad, optional
+        Largest angle by which a phase turns, against the middle of the band of H, within a leap; 0.4 by default, and at
+        most 0.5. What the noise does within a leap errs by its square, while the mean does not depend on it.
+    few : int, optional
+        Copies up to which those of a label are counted one by one within a leap, 64 by default.
     record_events : bool
         Keep every copy event (time, copier, copied, from, to).
     follow : sequence of int
@@ -117,6 +142,15 @@ class CopyDynamics:
     phase_step: float | None = None
     record_events: bool = False
     follow: tuple[int, ...] = ()
+    leap_step: float | None = None
+    few: int | None = None
+
+    def __repr__(self) -> str:
+        """Say what is simulated, which decides the random streams; of leaps only where there are any."""
+        shown_fields = {f.name: getattr(self, f.name) for f in fields(self)}
+        of_leaps = {name: shown_fields.pop(name) for name in ("leap_step", "few")}
+        said = shown_fields | {name: value for name, value in of_leaps.items() if value is not None}
+        return f"CopyDynamics({', '.join(f'{name}={value!r}' for name, value in said.items())})"
 
     def __post_init__(self) -> None:
         checked = {
@@ -128,6 +162,8 @@ class CopyDynamics:
             "admixture": as_admixture(self.admixture),
             "phase_spread": as_spread(self.phase_spread),
             "phase_step": as_phase_step(self.phase_step),
+            "leap_step": as_leap_step(self.leap_step),
+            "few": as_few(self.few),
         }
         if not isinstance(self.record_events, (bool, np.bool_)):
             raise BadType(f"record_events must be True or False, but is {shown(self.record_events)}.")
@@ -147,13 +183,18 @@ class CopyDynamics:
                     "label than copies would be another experiment."
                 )
         rows = "record_events, follow, phase_spread and alignment"
-        if self.engine in ("exact", "meanfield") and self._needs_rows:
+        if self.engine in ("exact", "leap", "meanfield") and self._needs_rows:
             raise BadValue(f"engine '{self.engine}' knows counts, not copies: {rows} need 'agents'.")
         if self.engine == "meanfield" and (self.floor or self.preparation != "largest_remainder"):
             raise BadValue(
                 "engine 'meanfield' has no copies to count: floor must be 0 and preparation 'largest_remainder'; take "
                 "spectators."
             )
+        if self.engine == "leap" and (obstacle := self._obstacle_to_leaps):
+            raise BadValue(f"engine 'leap' {obstacle}; take engine 'exact'.")
+        for name in ("leap_step", "few"):
+            if self.engine not in ("auto", "leap") and getattr(self, name) is not None:
+                raise BadValue(f"{name} is about engine 'leap', but the engine is '{self.engine}'; leave it out.")
         if isinstance(self.rule, Rule) and not self.aligned:
             raise BadValue(
                 f"rule must be 'smolin' or 'printed' with phase_spread or alignment, but is {shown(self.rule)}; the "
@@ -174,16 +215,25 @@ class CopyDynamics:
         """Whether all copies of a label share one phase."""
         return self.phase_spread == 0.0 and self.alignment is None
 
-    def resolved(self, labels: int) -> CopyDynamics:
-        """Give the same theory with the engine chosen and every default filled in, for ``labels`` labels.
+    @property
+    def _obstacle_to_leaps(self) -> str:
+        """Why these copies cannot leap; an empty string where they can."""
+        if self.rule != "smolin":
+            return f"needs rule 'smolin', whose mean flow is linear, but the rule is {shown(self.rule)}"
+        if self.floor:
+            return f"knows no floor, but floor is {self.floor}"
+        return ""
+
+    def resolved(self, experiment: Experiment) -> CopyDynamics:
+        """Give the same theory with the engine chosen and every default filled in for ``experiment``.
 
         Raises
         ------
         BadValue
             If there are more copies than the engine can hold, or than ``auto`` thinks affordable.
         """
-        total = self.copies + labels * max(self.spectators, self.floor)
-        engine = self.engine if self.engine != "auto" else ("agents" if self._needs_rows else "exact")
+        total = self._total(experiment)
+        engine, _ = self.choice(experiment)
         if total > 2**62:
             raise BadValue(f"copies and spectators must be at most 2^62 together, but are {total}; take fewer.")
         if engine == "agents" and total > MOST_AGENTS:
@@ -191,19 +241,39 @@ class CopyDynamics:
                 f"engine 'agents' holds at most {MOST_AGENTS} copies, spectators included, but {total} are asked for; "
                 "take engine 'exact'."
             )
-        if self.engine == "auto" and total > AFFORDABLE:
+        if self.engine == "auto" and engine == "exact" and total > UNAFFORDABLE:
             raise BadValue(
-                f"copies must be at most {AFFORDABLE:.0e} for engine 'auto', which simulates every event, but are "
-                f"{total:.3g} with spectators; take fewer, or insist with engine 'exact'."
+                f"copies must be at most {UNAFFORDABLE:.0e} for engine 'auto', which has to simulate every event here, "
+                f"but are {total:.3g} with spectators; take fewer, or insist with engine 'exact'."
             )
         if any(row >= total for row in self.follow):
             raise BadValue(f"follow must name rows of copies that exist, but names {max(self.follow)}.")
+        if engine == "leap":
+            step = self.phase_step if self.phase_step is not None else STEP_OF_FEW
+            leap_step = self.leap_step if self.leap_step is not None else LEAP_STEP
+            few = self.few if self.few is not None else FEW
+            return replace(self, engine=engine, phase_step=step, leap_step=leap_step, few=few)
         phase_step = self.phase_step if self.phase_step is not None else min(0.05, float(total) ** -0.25)
-        return replace(self, engine=engine, phase_step=phase_step)
+        return replace(self, engine=engine, phase_step=phase_step, leap_step=None, few=None)
+
+    def choice(self, experiment: Experiment) -> tuple[str, str]:
+        """Name the engine that ``experiment`` is evolved with, and say why."""
+        if self.engine != "auto":
+            return self.engine, "as asked for"
+        if self._needs_rows:
+            return "agents", "tagged copies, an event log or phases that are not aligned need rows of copies"
+        if isinstance(self.rule, Rule) or self.rule != "smolin":
+            return "exact", f"rule {shown(self.rule)} has no leaps"
+        events = most_events(experiment, self._total(experiment))
+        if events <= AFFORDABLE:
+            return "exact", f"at most {events:.2g} events an ensemble, of which {AFFORDABLE:.0e} are affordable"
+        if self._obstacle_to_leaps:
+            return "exact", f"engine 'leap' {self._obstacle_to_leaps}"
+        return "leap", f"up to {events:.2g} events an ensemble, more than {AFFORDABLE:.0e}"
 
     def prepare(self, experiment: Experiment, seed: int, replica: int = 0) -> Ensemble:
         """Make the ensemble of one replica at ``tlist[0]``."""
-        settled = self.resolved(experiment.system.size)
+        settled = self.resolved(experiment)
         counts, factor, random_state = settled._start(experiment, seed, 1, replica)
         return settled._ensemble(counts[0], factor[0], random_state[0])
 
@@ -217,7 +287,10 @@ class CopyDynamics:
         advance : callable, optional
             What to run instead of the compiled kernels: the agents of `copydyn.abm` step in here.
         """
-        settled, train = self.resolved(experiment.system.size), train_of(experiment.system)
+        settled, train = self.resolved(experiment), train_of(experiment.system)
+        if settled.engine == "leap":
+            yield from settled._snapshots(experiment, seed, replica)
+            return
         course = Replica(
             partial(self.prepare, experiment, seed, replica),
             advance or settled._kernels.advance,
@@ -271,14 +344,15 @@ class CopyDynamics:
             raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
         replicas = as_whole(replicas, "replicas", least=1)
         seed = as_seed(seed)
-        settled = self.resolved(experiment.system.size)
+        settled = self.resolved(experiment)
         if settled.engine == "meanfield":
             return settled._mean_field(experiment, seed)
         records = settled._records(experiment, replicas)
         span = replicas * float(experiment.tlist[-1] - experiment.tlist[0])
         run = run_fingerprint(experiment, settled, seed, replicas)
-        conduct(settled._parts(experiment, seed, records), run, span, jobs=jobs, progress=progress, keep=keep)
-        return result.new(experiment, records.variables(experiment), settled.attrs(experiment, seed, replicas))
+        conduct(settled._parts(experiment, seed, records, jobs), run, span, jobs=jobs, progress=progress, keep=keep)
+        attrs = settled.attrs(experiment, seed, replicas) | {"engine_reason": self.choice(experiment)[1]}
+        return result.new(experiment, records.variables(experiment), attrs)
 
     def _total(self, experiment: Experiment) -> int:
         """N', the number of copies with all spectators."""
@@ -296,7 +370,10 @@ class CopyDynamics:
             counts = np.tile(share_out(ket, self.copies), (replicas, 1))
         factor = np.tile(direction(ket), (replicas, 1))
         extra = max(self.spectators, self.floor)
-        return counts, add_spectators(counts, factor, extra, _drift(experiment, ket)), random_state
+        factor = add_spectators(counts, factor, extra, _drift(experiment, ket))
+        if self.engine == "leap":  # whose state is the amplitudes
+            factor = factor * np.sqrt(counts)
+        return counts, factor, random_state
 
     def _ensemble(self, counts: np.ndarray, factor: np.ndarray, random_state: np.ndarray) -> Ensemble:
         """Give rows to the copies where the engine needs them, and to the rows what differs from copy to copy."""
@@ -341,6 +418,30 @@ class CopyDynamics:
         law = None if self.alignment is None else self.alignment.law
         return Kernels(self.phase_step, self.floor, MODES.get(self.rule, MODE_SMOLIN), family, law)
 
+    def _leaping(self, experiment: Experiment, jobs: int = 1) -> Leaping:
+        """Say how the kernel of engine "leap" is to go; many labels are shared out to ``jobs`` threads."""
+        assert self.phase_step is not None
+        assert self.leap_step is not None
+        assert self.few is not None
+        stars, total = stars_of(train_of(experiment.system)), self._total(experiment)
+        plan = leap_plan(experiment, plan_of(experiment), stars, self.leap_step, total)
+        team = Team(jobs) if jobs > 1 and experiment.system.size >= WORTH else None
+        return Leaping(stars, plan, Way(self.few, self.phase_step), total, team)
+
+    def _snapshots(self, experiment: Experiment, seed: int, replica: int) -> Iterator[Snapshot]:
+        """Leap with one replica and stop at every save time."""
+        leaping, train, records = self._leaping(experiment), train_of(experiment.system), self._records(experiment, 1)
+        begin = partial(self._start, experiment, seed, 1, replica)
+        scratch = partial(leaping.scratch, train)
+        course = Replicas(begin, leaping.advance_replicas, scratch, experiment, train, plan_of(experiment), records)
+        random_state, saved, seen = begin()[2][0], records.saved, 0
+        while not course.finished:
+            course.go_on()
+            while seen < course.reached:
+                counts, factor = saved.counts[0, seen], saved.factor[0, seen]
+                yield Snapshot(seen, Ensemble(counts, factor, random_state), int(saved.events[0, seen]))
+                seen += 1
+
     def _mean_field(self, experiment: Experiment, seed: int) -> xr.Dataset:
         """Evolve the shares that these copies would have if the same ensemble had infinitely many."""
         ket = self._mixed(experiment)
@@ -364,19 +465,23 @@ class CopyDynamics:
     def _records(self, experiment: Experiment, replicas: int) -> Records:
         return Records.empty(experiment, replicas, follow=self.follow, events=self.record_events, aligned=self.aligned)
 
-    def _parts(self, experiment: Experiment, seed: int, records: Records) -> list[Part]:
+    def _parts(self, experiment: Experiment, seed: int, records: Records, jobs: int) -> list[Part]:
         """Share out the replicas: counted copies many at a time, copies with rows one ensemble at a time."""
         train, plan = train_of(experiment.system), plan_of(experiment)
         kernels = self._kernels
         scratch = partial(kernels.scratch, train, self._total(experiment))
         replicas = len(records.saved.events)
         parts: list[Part] = []
-        if self.engine == "exact":
+        if self.engine in ("exact", "leap"):
+            advance: AdvanceAll = kernels.advance_replicas
+            if self.engine == "leap":
+                leaping = self._leaping(experiment, jobs if replicas == 1 else 1)
+                advance, scratch = leaping.advance_replicas, partial(leaping.scratch, train)
             edges = np.linspace(0, replicas, min(replicas, MOST_PARTS) + 1).astype(int).tolist()
             for first, last in pairwise(edges):
                 begin = partial(self._start, experiment, seed, last - first, first)
                 mine = records.of(first, last)
-                parts.append(Replicas(begin, kernels.advance_replicas, scratch, experiment, train, plan, mine))
+                parts.append(Replicas(begin, advance, scratch, experiment, train, plan, mine))
         else:
             room = engines.LOG_A_CALL if self.record_events else 0
             for replica, start in enumerate(zip(*self._start(experiment, seed, replicas, 0))):
@@ -392,6 +497,10 @@ class CopyDynamics:
     def attrs(self, experiment: Experiment, seed: int, replicas: int) -> dict[str, Any]:
         """Describe the run for the result's attributes."""
         settings = {f"theory_{f.name}": plain(getattr(self, f.name)) for f in fields(self)}
+        if self.engine == "leap":
+            settings |= self._about_leaps(experiment)
+        else:
+            del settings["theory_leap_step"], settings["theory_few"]
         return {
             "theory": self.name,
             **settings,
@@ -401,6 +510,12 @@ class CopyDynamics:
             "replica_spread": result.FINITE_N,
             "aligned": int(self.aligned),
         }
+
+    def _about_leaps(self, experiment: Experiment) -> dict[str, Any]:
+        """Say how many leaps there are, how far their mean flow may be off, and whether that is lost in the noise."""
+        plan = self._leaping(experiment).plan
+        limited = plan.error > BIAS / math.sqrt(self._total(experiment))
+        return {"leaps": plan.number, "leap_error": plan.error, "bias_limited": int(limited)}
 
 
 def _drift(experiment: Experiment, ket: np.ndarray) -> np.ndarray:

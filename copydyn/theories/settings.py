@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from copydyn.inputs import as_real, as_whole, shown
+from copydyn.leaps import FEWEST, FINEST_LEAP, LARGEST_FEW, LONGEST_LEAP
 from copydyn.refusal import BadType, BadValue
 from copydyn.rules import RULES, Rule
 
@@ -84,6 +86,29 @@ def as_phase_step(phase_step: Any) -> float | None:
     if real > 0.2:
         raise BadValue(f"phase_step must be at most 0.2, but is {real:g}; the step is of second order in it.")
     return real
+
+
+def as_leap_step(leap_step: Any) -> float | None:
+    """Give the largest angle of a leap in rad, if one is said; a longer one is shortened, with a warning."""
+    if leap_step is None:
+        return None
+    real = as_real(leap_step, "leap_step", positive=True)
+    if real < FINEST_LEAP:
+        raise BadValue(f"leap_step must be at least {FINEST_LEAP:g}, but is {real:g}; engine 'exact' has no leaps.")
+    if real > LONGEST_LEAP:
+        warnings.warn(
+            f"leap_step must be at most {LONGEST_LEAP:g} rad, but is {real:g}: in a longer one more copies might leave "
+            f"a label than it has; it is shortened to {LONGEST_LEAP:g}.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        return LONGEST_LEAP
+    return real
+
+
+def as_few(few: Any) -> int | None:
+    """Give the number of copies up to which leaps count them one by one, if it is said."""
+    return None if few is None else as_whole(few, "few", least=FEWEST, most=LARGEST_FEW)
 
 
 def plain(value: Any) -> Any:

@@ -1,0 +1,617 @@
+"""Labels with few copies within a leap: copy by copy where they are few, in short steps where they come and go.
+
+A leap lets the amplitudes x_a = sqrt(n_a) exp(-i phi_a) flow as if there were infinitely many copies, and adds the
+noise of the copy events. That is no way to treat a label whose copies can be counted on the fingers, or that passes so
+close to its node that its amplitude changes by much of itself. Such labels, in clusters where they are neighbours, are
+taken out of the leap and carried through it in steps of their own, amid neighbours that do what the leap says:
+
+- *counted*: a label with few copies is the process per label itself: events one by one, phases of second order.
+- *flowing*: with more copies it keeps to the mean flow, plus a deviation that the events of short steps add up.
+
+What a cluster gives and takes beyond the mean, and how its deviation acts on its neighbours to first order, is handed
+over at the end. A cluster that has left the mean flow too far, as an extinct label does, asks for the leap to be cut.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from copydyn.kernels.compiled import kernel
+from copydyn.kernels.flow import sine_after, slack, turned
+from copydyn.kernels.mean_flow import slope_at, value_at
+from copydyn.kernels.memory import zeros
+from copydyn.kernels.variates import fill_alias, next_cell, next_exponential, next_poisson, next_uniform
+
+DEAD, MANY, FEW = range(3)
+"""Kinds of labels: without copies; carried by the leap; carried here."""
+
+FLOWING = -1
+"""In the place of a number of copies: the label keeps to the mean flow."""
+
+HYSTERESIS = 1.5
+"""A counted label flows again when it has so many times more copies than those from which on it is counted."""
+
+FARTHEST = 100.0
+"""Deviation from the mean flow, in roots of copies, at which a leap is cut. Its neighbours have then felt it to first
+order; what is left out is by the square of the angle of the leap smaller."""
+
+MOST = 16
+"""Labels that a cluster takes: each step looks at all of them."""
+
+FLOWING_STEP = 0.15
+"""Largest relative change of a flowing amplitude in a step."""
+
+FLOWING_NOISE = 0.05
+"""Largest relative spread of a flowing label's number of copies by the events of a step."""
+
+DONE, CUT, STUCK = range(3)
+
+
+class Few(NamedTuple):
+    """Scratch of clusters, per label or per edge.
+
+    ``outcome`` is the amplitudes of few labels when their steps are done; ``actual`` those at present, of neighbours as
+    well; ``copies`` what is counted, or `FLOWING`. For the neighbours, added up over all clusters: ``gain``, copies
+    beyond the mean; ``push`` of their amplitudes; ``twist``, radians of their phases. ``roll``, ``first`` and ``mark``
+    say which label belongs to which cluster. The rest is about one cluster: ``order``, ``border``, ``edges`` and
+    ``fields`` list its labels, neighbours and edges.
+    """
+
+    outcome: np.ndarray
+    actual: np.ndarray
+    copies: np.ndarray
+    gain: np.ndarray
+    push: np.ndarray
+    twist: np.ndarray
+    roll: np.ndarray
+    first: np.ndarray
+    order: np.ndarray
+    border: np.ndarray
+    mark: np.ndarray
+    seen: np.ndarray
+    unit: np.ndarray
+    mean: np.ndarray
+    middle: np.ndarray
+    later: np.ndarray
+    deviation: np.ndarray
+    drift: np.ndarray
+    growth: np.ndarray
+    field: np.ndarray
+    strength: np.ndarray
+    turning: np.ndarray
+    traffic: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
+    edges: np.ndarray
+    fields: np.ndarray
+    sine: np.ndarray
+    cosine: np.ndarray
+    detuning: np.ndarray
+    bound: np.ndarray
+    net: np.ndarray
+    threshold: np.ndarray
+    alias: np.ndarray
+    stack: np.ndarray
+
+
+def few_scratch(labels: int, edges: int) -> Few:
+    """Allocate it."""
+    complexes = ["outcome", "actual", "push", "unit", "mean", "middle", "later", "deviation", "drift", "field"]
+    wholes = ["copies", "roll", "order", "border", "mark", "seen", "lowest", "highest"]
+    reals = ["gain", "twist", "growth", "strength", "turning", "traffic"]
+    arrays = {name: zeros(labels, np.complex128) for name in complexes}
+    arrays |= {name: zeros(labels, np.int64) for name in wholes} | {name: zeros(labels) for name in reals}
+    arrays |= {name: zeros(edges) for name in ["sine", "cosine", "detuning", "bound", "net", "threshold"]}
+    return Few(
+        **arrays,
+        first=zeros(labels + 1, np.int64),
+        edges=zeros(edges, np.int64),
+        fields=zeros(edges, np.int64),
+        alias=zeros(edges, np.uint32),
+        stack=zeros(edges, np.uint32),
+    )
+
+
+@kernel
+def form_clusters(kind, pulse, stars, few):
+    """Join few labels that are neighbours to clusters of at most `MOST`; return how many there are.
+
+    Cluster c > 0 has the labels ``few.roll[few.first[c - 1]:few.first[c]]``, whose ``few.mark`` is c.
+    """
+    begin, other = stars.first[pulse], stars.other
+    for a in range(kind.size):
+        few.mark[a] = 0
+    clusters, listed = 0, 0
+    few.first[0] = 0
+    for seed in range(kind.size):
+        if kind[seed] != FEW or few.mark[seed] > 0:
+            continue
+        clusters += 1
+        start, done = listed, listed
+        few.roll[listed], few.mark[seed] = seed, clusters
+        listed += 1
+        while done < listed:
+            a = few.roll[done]
+            done += 1
+            for place in range(begin[a], begin[a + 1]):
+                b = other[place]
+                if kind[b] == FEW and few.mark[b] == 0 and listed < start + MOST:
+                    few.mark[b] = clusters
+                    few.roll[listed] = b
+                    listed += 1
+        few.first[clusters] = listed
+    return clusters
+
+
+@kernel
+def gather(cluster, turn, kind, pulse, stars, few):
+    """Write a cluster into ``few``: its labels, its neighbours, and their edges.
+
+    On an edge between two clusters the one that is carried first moves the copies; the other one only feels the field.
+
+    Parameters
+    ----------
+    turn : int
+        1 if clusters are carried by rising numbers, -1 if by falling ones.
+
+    Returns
+    -------
+    (labels, neighbours, edges, fields)
+        How many of each there are; ``fields`` are edges on which the copies have been moved already.
+    """
+    begin, other = stars.first[pulse], stars.other
+    labels, border, edges, fields = 0, 0, 0, 0
+    for listed in range(few.first[cluster - 1], few.first[cluster]):
+        a = few.roll[listed]
+        if kind[a] == DEAD:  # since the first half of the leap
+            continue
+        few.order[labels] = a
+        labels += 1
+        for place in range(begin[a], begin[a + 1]):
+            b = other[place]
+            if kind[b] == DEAD:
+                continue
+            mark = few.mark[b] if kind[b] == FEW else 0
+            if mark == cluster:
+                if a < b:
+                    few.edges[edges] = stars.edge[place]
+                    edges += 1
+                continue
+            if few.seen[b] != cluster:
+                few.seen[b] = cluster
+                few.border[border] = b
+                border += 1
+            if mark > 0 and (cluster - mark) * turn > 0:
+                few.fields[fields] = stars.edge[place]
+                fields += 1
+            else:
+                few.edges[edges] = stars.edge[place]
+                edges += 1
+    return labels, border, edges, fields
+
+
+@kernel
+def settle(label, amplitude, limit, words, few):
+    """Let a label begin here: counted, in whole copies, if it has at most ``limit`` of them, and flowing otherwise."""
+    copies = amplitude.real * amplitude.real + amplitude.imag * amplitude.imag
+    few.actual[label], few.copies[label], few.deviation[label] = amplitude, FLOWING, 0.0
+    if copies > limit:
+        return words
+    whole = math.floor(copies + 0.5)
+    if abs(copies - whole) > 1e-6:  # so far it was carried in parts of copies
+        share, words = next_uniform(words)
+        whole = math.floor(copies + share)
+    few.copies[label] = int(whole)
+    few.unit[label] = amplitude / math.sqrt(copies) if copies > 0.0 else 1.0
+    few.actual[label] = math.sqrt(whole) * few.unit[label]
+    few.deviation[label] = few.actual[label] - amplitude
+    return words
+
+
+@kernel
+def carry(cluster, size, edges_of, length, until, orders, terms, diagonal, limit, step, words, few):
+    """Carry the cluster in ``few`` from the beginning of a stretch of the mean flow to the time ``until``.
+
+    Parameters
+    ----------
+    cluster, size : int, (int, int, int, int)
+        As for and from `gather`.
+    edges_of : (a, b, h)
+        All edges of the pulse.
+    length : float
+        Of the stretch over which ``terms`` are expanded to ``orders``. Steps are chosen without looking at ``until``: a
+        cluster that is carried once more, to an earlier time and with the same ``words``, goes the same way.
+    diagonal : float64 (beable,)
+        omega_a in the frame of the terms.
+    limit : int
+        Copies up to which a label is counted.
+    step : float
+        Largest relative change of a counted label's amplitude within a step of its phases.
+
+    Returns
+    -------
+    (status, time, events, words)
+        `DONE` at ``until``; `CUT` where the cluster asks for the leap to end; `STUCK`: the clock cannot tell a step.
+    """
+    labels, border, edges, _ = size
+    now, events = 0.0, 0.0
+    _look(size, 0.0, orders, terms, few.mean, few)
+    for i in range(labels):
+        _take_up(few.order[i], few)
+    while now < until:
+        for i in range(border):
+            b = few.border[i]
+            _stand(b, few.mean, few)
+            _motion(b, few.actual[b], slope_at(terms, orders, b, now / length) / length, few)
+        _fields(size, edges_of, few)
+        for i in range(labels):
+            a = few.order[i]
+            _motion(a, few.actual[a], -1j * (diagonal[a] * few.actual[a] + few.field[a]), few)
+        wanted = min(_longest(size, edges_of, step, few), length)
+        rest = until - now
+        if wanted < rest and until + wanted == until:
+            return STUCK, now, events, words
+        total = _begin_step(size, edges_of, wanted, few)
+        happened, elapsed, edge, words = _let_happen(edges, edges_of, min(wanted, rest), total, words, few)
+        then = until if elapsed >= rest else now + elapsed
+        _look(size, (now + 0.5 * elapsed) / length, orders, terms, few.middle, few)
+        _look(size, then / length, orders, terms, few.later, few)
+        flowed, words = _exchange(edges, edges_of, elapsed, words, few)
+        _finish_step(size, edges_of, cluster, elapsed, diagonal, few)
+        if edge >= 0:  # it happens at the very end of the step, which has known the old counts
+            _move(edge, edges_of, few)
+            happened += 1.0
+        now = then
+        events += happened + flowed
+        far = False
+        for i in range(border):
+            few.mean[few.border[i]] = few.later[few.border[i]]
+        for i in range(labels):
+            a = few.order[i]
+            few.mean[a] = few.later[a]
+            words = _resettle(a, limit, words, few)
+            few.deviation[a] = few.actual[a] - few.mean[a]
+            far |= abs(few.deviation[a]) > FARTHEST
+        if far and now < until:
+            return CUT, now, events, words
+    for i in range(labels):
+        few.outcome[few.order[i]] = few.actual[few.order[i]]
+    return DONE, now, events, words
+
+
+@kernel
+def _take_up(label, few):
+    """Begin with what clusters that were carried before have left of a label."""
+    if few.copies[label] >= 0:
+        few.actual[label] = math.sqrt(few.copies[label]) * few.unit[label]
+    else:
+        few.actual[label] = kicked(few.mean[label] + few.push[label], few.gain[label])
+        few.gain[label], few.push[label] = 0.0, 0.0
+    few.deviation[label] = few.actual[label] - few.mean[label]
+
+
+@kernel
+def _look(size, share, orders, terms, out, few):
+    """Write the mean flow of the cluster's labels and neighbours at the ``share`` of the stretch into ``out``."""
+    for i in range(size[0]):
+        out[few.order[i]] = value_at(terms, orders, few.order[i], share)
+    for i in range(size[1]):
+        out[few.border[i]] = value_at(terms, orders, few.border[i], share)
+
+
+@kernel
+def _motion(label, amplitude, velocity, few):
+    """Tell how fast an amplitude grows, relative to its modulus, and how fast its phase turns."""
+    square = amplitude.real * amplitude.real + amplitude.imag * amplitude.imag
+    ratio = amplitude.conjugate() * velocity / square if square > 0.0 else 0.0j
+    few.growth[label], few.turning[label] = ratio.real, -ratio.imag
+
+
+@kernel
+def _fields(size, edges_of, few):
+    """A_a = sum_b h_ab x_b of the cluster's labels, and the square that it would have without interference."""
+    for i in range(size[0]):
+        few.field[few.order[i]] = 0.0
+        few.strength[few.order[i]] = 0.0
+    for i in range(size[2]):
+        _add_fields(few.edges[i], edges_of, few)
+    for i in range(size[3]):
+        _add_fields(few.fields[i], edges_of, few)
+
+
+@kernel
+def _add_fields(edge, edges_of, few):
+    """Let the ends of an edge feel each other; what neighbours of the cluster feel is never looked at."""
+    a, b, h = edges_of[0][edge], edges_of[1][edge], edges_of[2][edge]
+    x_a, x_b = few.actual[a], few.actual[b]
+    square = h.real * h.real + h.imag * h.imag
+    few.field[a] += h * x_b
+    few.field[b] += h.conjugate() * x_a
+    few.strength[a] += square * (x_b.real * x_b.real + x_b.imag * x_b.imag)
+    few.strength[b] += square * (x_a.real * x_a.real + x_a.imag * x_a.imag)
+
+
+@kernel
+def _counted(label, few):
+    """Tell whether the copies of a label are counted one by one."""
+    return few.copies[label] >= 0
+
+
+@kernel
+def _longest(size, edges_of, step, few):
+    """Length of the next step: no amplitude and no phase between two labels may change by much."""
+    edge_a, edge_b, _ = edges_of
+    fastest = 0.0
+    for i in range(size[0]):
+        a = few.order[i]
+        field = few.field[a]
+        coherent = field.real * field.real + field.imag * field.imag
+        n = float(few.copies[a])
+        if n > 0.0:
+            # the coherent field may vanish for a moment; the incoherent sum tells how fast it comes back
+            fastest = max(fastest, math.sqrt((coherent + few.strength[a]) / n) / step)
+        elif n == 0.0:  # where the mean flow has left an extinct label behind, the leap will be cut
+            fastest = max(fastest, math.sqrt(coherent) / FARTHEST)
+        else:
+            modulus = abs(few.actual[a])
+            spread = 4.0 * math.sqrt(few.strength[a]) / (FLOWING_NOISE * FLOWING_NOISE * modulus * modulus)
+            fastest = max(fastest, max(math.sqrt(coherent) / FLOWING_STEP, spread) / modulus)
+    for i in range(size[2]):
+        a, b = edge_a[few.edges[i]], edge_b[few.edges[i]]
+        if (_counted(a, few) and few.copies[a] > 0) or (_counted(b, few) and few.copies[b] > 0):
+            fastest = max(fastest, abs(few.turning[a] - few.turning[b]) / (4.0 * step))
+    return 1.0 / fastest if fastest > 0.0 else math.inf
+
+
+@kernel
+def _begin_step(size, edges_of, length, few):
+    """Bound the rates of the edges with a counted end for a step of ``length``; return the sum of the bounds."""
+    edge_a, edge_b, h = edges_of
+    for i in range(size[0]):
+        few.traffic[few.order[i]] = 0.0
+    for i in range(size[1]):
+        few.traffic[few.border[i]] = 0.0
+    for i in range(size[2]):
+        edge = few.edges[i]
+        a, b = edge_a[edge], edge_b[edge]
+        few.bound[i], few.net[i] = 0.0, 0.0
+        if not (_counted(a, few) or _counted(b, few)):
+            continue
+        pairs = _copies(a, few) * _copies(b, few)
+        if pairs == 0.0:
+            continue
+        turn = 2.0 * (_lever(a, length, few).conjugate() * h[edge] * _lever(b, length, few))
+        few.sine[i], few.cosine[i] = turn.imag, turn.real
+        few.detuning[i] = few.turning[a] - few.turning[b]
+        size_of = math.hypot(turn.real, turn.imag)
+        few.bound[i] = min(abs(turn.imag) + abs(few.detuning[i]) * length * size_of, size_of)
+        flow = few.bound[i] * math.sqrt(pairs) * length
+        few.traffic[a] += flow
+        few.traffic[b] += flow
+    for i in range(size[0]):
+        _limit(few.order[i], few)
+    for i in range(size[1]):
+        _limit(few.border[i], few)
+    for i in range(size[2]):
+        if few.bound[i] > 0.0:
+            a, b = edge_a[few.edges[i]], edge_b[few.edges[i]]
+            pairs = 1.0
+            if _counted(a, few):
+                pairs *= few.highest[a]
+            if _counted(b, few):
+                pairs *= few.highest[b]
+            few.bound[i] *= math.sqrt(pairs)
+    return fill_alias(few.bound, size[2], few.threshold, few.alias, few.stack)
+
+
+@kernel
+def _limit(label, few):
+    """Between which counts the bounds of the step shall hold."""
+    room = slack(few.copies[label], few.traffic[label])
+    few.lowest[label], few.highest[label] = few.copies[label] - room, few.copies[label] + room
+
+
+@kernel
+def _copies(label, few):
+    """N of a counted label; one for the others, whose `_lever` has it."""
+    return float(few.copies[label]) if few.copies[label] >= 0 else 1.0
+
+
+@kernel
+def _lever(label, length, few):
+    """exp(-i phi) of a counted label; of the others the amplitude, with its modulus in the middle of the step."""
+    amplitude = few.actual[label]
+    if few.copies[label] >= 0:
+        return amplitude / abs(amplitude)
+    return amplitude * (1.0 + 0.5 * length * few.growth[label])
+
+
+@kernel
+def _let_happen(edges, edges_of, length, total, words, few):
+    """Draw the copy events of counted labels one by one, by thinning, as `per_label.advance` does.
+
+    Returns
+    -------
+    (events, elapsed, edge, words)
+        ``edge`` is the place of an event that leaves the limits of the bounds and ends the step there, or -1; of it
+        ``few.sine`` keeps the sign.
+    """
+    edge_a, edge_b, _ = edges_of
+    happened, elapsed = 0.0, 0.0
+    while total > 0.0:
+        wait, words = next_exponential(words)
+        elapsed += wait / total
+        if elapsed >= length:
+            break
+        i, words = next_cell(words, edges, few.threshold, few.alias)
+        a, b = edge_a[few.edges[i]], edge_b[few.edges[i]]
+        sine = sine_after(few.sine[i], few.cosine[i], few.detuning[i] * elapsed)
+        share, words = next_uniform(words)
+        mark = share * few.bound[i]
+        if mark * mark >= _copies(a, few) * _copies(b, few) * sine * sine:
+            continue
+        gains, loses = (a, b) if sine > 0.0 else (b, a)
+        over = _counted(gains, few) and few.copies[gains] >= few.highest[gains]
+        under = _counted(loses, few) and few.copies[loses] <= few.lowest[loses]
+        if over or under:
+            few.sine[i] = sine
+            return happened, elapsed, int(i), words
+        happened += 1.0
+        few.net[i] += 1.0 if sine > 0.0 else -1.0
+        if _counted(gains, few):
+            few.copies[gains] += 1
+        if _counted(loses, few):
+            few.copies[loses] -= 1
+    return happened, length, -1, words
+
+
+@kernel
+def _move(i, edges_of, few):
+    """Let the event happen that has ended the step."""
+    a, b = edges_of[0][few.edges[i]], edges_of[1][few.edges[i]]
+    gains, loses = (a, b) if few.sine[i] > 0.0 else (b, a)
+    for label, change in ((gains, 1), (loses, -1)):
+        if few.copies[label] >= 0:
+            few.copies[label] += change
+            few.actual[label] = math.sqrt(few.copies[label]) * few.unit[label]
+        else:
+            few.gain[label] += change
+
+
+@kernel
+def _exchange(edges, edges_of, elapsed, words, few):
+    """Give the labels that are not counted what they gain beyond the mean flow; return how many copies moved by it.
+
+    Against a counted label that is what has happened less what flowed in the mean (Simpson's rule). Between others it
+    is the noise of so many events as flow in the middle of the step.
+    """
+    edge_a, edge_b, h = edges_of
+    moved = 0.0
+    for i in range(edges):
+        edge = few.edges[i]
+        a, b = edge_a[edge], edge_b[edge]
+        counted_a, counted_b = _counted(a, few), _counted(b, few)
+        if counted_a and counted_b:
+            continue
+        if counted_a or counted_b:
+            flow = _current(few.mean[a], h[edge], few.mean[b]) + 4.0 * _current(few.middle[a], h[edge], few.middle[b])
+            flow += _current(few.later[a], h[edge], few.later[b])
+            excess = few.net[i] - flow * elapsed / 6.0
+        else:
+            x_a, x_b = few.middle[a] + few.deviation[a], few.middle[b] + few.deviation[b]
+            flow = _current(x_a, h[edge], x_b) * elapsed
+            drawn, words = next_poisson(words, abs(flow))
+            moved += drawn
+            excess = math.copysign(drawn, flow) - flow
+        if not counted_a:
+            few.gain[a] += excess
+        if not counted_b:
+            few.gain[b] -= excess
+    return moved, words
+
+
+@kernel
+def _current(x_a, h, x_b):
+    """Copies a unit of time that a gains from b."""
+    return 2.0 * (x_a.conjugate() * h * x_b).imag
+
+
+@kernel
+def _finish_step(size, edges_of, cluster, elapsed, diagonal, few):
+    """Bring all amplitudes of the cluster to the end of the step, and push its neighbours by what it deviates."""
+    labels = size[0]
+    _drifts(size, edges_of, cluster, diagonal, few)
+    for i in range(labels):
+        a = few.order[i]
+        if few.copies[a] >= 0:
+            few.unit[a] = turned(few.unit[a], few.turning[a] * elapsed)
+            few.actual[a] = math.sqrt(few.copies[a]) * few.unit[a]
+        else:
+            few.actual[a] = few.later[a] + _kicked_deviation(a, elapsed, few)
+    for i in range(size[1]):
+        _stand(few.border[i], few.later, few)
+    _fields(size, edges_of, few)
+    for i in range(labels):
+        a = few.order[i]
+        if few.copies[a] > 0:
+            field, unit = few.field[a], few.unit[a]
+            along = unit.real * field.real + unit.imag * field.imag
+            after = diagonal[a] + along / math.sqrt(few.copies[a])
+            few.unit[a] = turned(unit, 0.5 * (after - few.turning[a]) * elapsed)
+            few.actual[a] = math.sqrt(few.copies[a]) * few.unit[a]
+    _push(size[2], edges_of, cluster, elapsed, few)
+
+
+@kernel
+def _stand(label, mean, few):
+    """Let a neighbour of the cluster do what the mean flow says, with as many copies as it has."""
+    x = mean[label]
+    if few.copies[label] < 0:
+        few.actual[label] = x + few.deviation[label]
+    else:
+        few.actual[label] = math.sqrt(few.copies[label]) * (x / abs(x) if x != 0.0 else few.unit[label])
+
+
+@kernel
+def _drifts(size, edges_of, cluster, diagonal, few):
+    """-i (h d)_a within the cluster: how the deviations d from the mean flow change."""
+    edge_a, edge_b, h = edges_of
+    for i in range(size[0]):
+        a = few.order[i]
+        few.drift[a] = -1j * diagonal[a] * few.deviation[a]
+    for i in range(size[2]):
+        edge = few.edges[i]
+        a, b = edge_a[edge], edge_b[edge]
+        if few.mark[a] == cluster and few.mark[b] == cluster:
+            few.drift[a] += -1j * h[edge] * few.deviation[b]
+            few.drift[b] += -1j * h[edge].conjugate() * few.deviation[a]
+
+
+@kernel
+def _kicked_deviation(label, elapsed, few):
+    """Deviation of a flowing label at the end of the step: the kick is along the amplitude of its middle."""
+    before = few.middle[label] + few.deviation[label]
+    gained, few.gain[label] = few.gain[label], 0.0
+    return few.deviation[label] + few.drift[label] * elapsed + kicked(before, gained) - before
+
+
+@kernel
+def kicked(amplitude, copies):
+    """Change the number of copies, |amplitude|^2, and not the phase; never below a quarter."""
+    n = amplitude.real * amplitude.real + amplitude.imag * amplitude.imag
+    return amplitude * math.sqrt(max(1.0 + copies / n, 0.25)) if n > 0.0 else amplitude
+
+
+@kernel
+def _push(edges, edges_of, cluster, elapsed, few):
+    """Push the neighbours by -i h_ba d_a, with d_a the deviation in the mean of both ends of the step.
+
+    What a counted label gives them in copies is known already, so that it turns their phases only.
+    """
+    edge_a, edge_b, h = edges_of
+    for i in range(edges):
+        edge = few.edges[i]
+        a, b, coupling = edge_a[edge], edge_b[edge], h[edge].conjugate()
+        if few.mark[a] != cluster:
+            a, b, coupling = b, a, h[edge]
+        if few.mark[b] == cluster or few.copies[b] >= 0:
+            continue
+        push = -0.5j * elapsed * coupling * (few.deviation[a] + few.actual[a] - few.later[a])
+        if few.copies[a] < 0:
+            few.push[b] += push
+        else:
+            x = few.later[b]
+            few.twist[b] += (x.conjugate() * push).imag / (x.real * x.real + x.imag * x.imag)
+
+
+@kernel
+def _resettle(label, limit, words, few):
+    """Count a flowing label that has become few, and let a counted one flow that has become many."""
+    if few.copies[label] < 0:
+        return settle(label, few.actual[label], limit, words, few)
+    if few.copies[label] > HYSTERESIS * limit:
+        few.copies[label] = FLOWING
+    return words
