@@ -118,14 +118,17 @@ def advance_family(
             proposals += 1
             if channels > 1:
                 channel, words = next_cell(words, channels, work.threshold, work.other)
-            edge = channel // harmonics
+            # a division costs a third of an event, and rules with one harmonic need none
+            edge = channel if harmonics == 1 else channel // harmonics
             a, b = edge_a[edge], edge_b[edge]
             if roster is not None:
                 rank, words = next_below(words, counts[a])
                 first = member(a, rank, roster)
                 rank, words = next_below(words, counts[b])
                 second = member(b, rank, roster)
-            sine = sine_after(work.sine[channel], work.cosine[channel], work.detuning[channel] * elapsed)
+            sine = work.sine[channel]
+            if family.flow:  # where phases stand still the series would give the same sine
+                sine = sine_after(sine, work.cosine[channel], work.detuning[channel] * elapsed)
             share, words = next_uniform(words)
             mark = share * work.bound[channel]
             if sine > 0.0:
