@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from numba import int32, uint32
+from numba import uint32
 
 from copydyn.kernels.compiled import kernel
 from copydyn.kernels.flow import begin_step, finish_step, sine_after
-from copydyn.kernels.roster import member, move
+from copydyn.kernels.roster import hand_over, member
 from copydyn.kernels.variates import closed, next_below, next_cell, next_exponential, next_uniform, opened
 
 MODE_SMOLIN = 1.0
@@ -72,7 +72,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
         elapsed = 0.0
         crossing = False
         edge, loses, gains = uint32(0), uint32(0), uint32(0)
-        first, second, copier, copied = int32(-1), int32(-1), int32(-1), int32(-1)
+        first, second, leaver, model = 0, 0, 0, 0
         words = opened(random_state)
         while total > 0.0:
             wait, words = next_exponential(words)
@@ -84,10 +84,8 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
                 edge, words = next_cell(words, edges, work.threshold, work.other)
             a, b = edge_a[edge], edge_b[edge]
             if roster is not None:
-                rank, words = next_below(words, counts[a])
-                first = member(a, rank, roster)
-                rank, words = next_below(words, counts[b])
-                second = member(b, rank, roster)
+                first, words = next_below(words, counts[a])
+                second, words = next_below(words, counts[b])
             sine = sine_after(work.sine[edge], work.cosine[edge], work.detuning[edge] * elapsed)
             share, words = next_uniform(words)
             mark = share * work.bound[edge]
@@ -114,16 +112,16 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
                     break
                 continue
             if sine * mode > 0.0:
-                copier, copied, loses, gains = second, first, b, a
+                leaver, model, loses, gains = second, first, b, a
             else:
-                copier, copied, loses, gains = first, second, a, b
+                leaver, model, loses, gains = first, second, a, b
             chance = may_leave(loses, gains, counts, floor, work)
             if chance == HELD:
                 continue
             if chance == CROSSES:
                 crossing = True
                 break
-            happen(now + elapsed, copier, copied, loses, gains, counts, roster, log)
+            happen(now + elapsed, leaver, model, loses, gains, counts, roster, log)
             events += 1
         closed(words, random_state)
         if crossing:
@@ -133,7 +131,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
             now = end if length >= end - now else now + length
         finish_step(counts, unit, couplings, elapsed, work)
         if crossing:  # up to its very end the step knew the old counts, and so must the flow of the phases
-            happen(now, copier, copied, loses, gains, counts, roster, log)
+            happen(now, leaver, model, loses, gains, counts, roster, log)
             events += 1
         steps += 1
     return REACHED, now, events, proposals, steps
@@ -164,11 +162,16 @@ def may_leave(loses, gains, counts, floor, work):
 
 
 @kernel
-def happen(time, copier, copied, loses, gains, counts, roster, log):
-    """Let one copy leave a label for another; anonymous copies are only counted."""
+def happen(time, leaver, model, loses, gains, counts, roster, log):
+    """Let the copy at rank ``leaver`` of one label copy the one at rank ``model`` of another.
+
+    Anonymous copies are only counted. Who was copied is looked up for the log alone: in a large ensemble every look-up
+    waits for memory.
+    """
     if roster is not None:
-        record(time, copier, copied, loses, gains, log)
-        move(copier, gains, counts, roster)
+        if log.time.size > 0:
+            record(time, member(loses, leaver, roster), member(gains, model, roster), loses, gains, log)
+        hand_over(loses, leaver, gains, counts, roster)
     else:
         counts[loses] -= 1
         counts[gains] += 1
