@@ -15,11 +15,12 @@ with aligned phases: one phase a label, kept by the model. The rivals:
 - numpy, copiers meet: from the chance to copy anyone, known per label, who copies; only these look at another.
 
 Both models that are Mesa with numpy are held to the goal of 200. The gathered one, which is what Mesa's documentation
-leads to, is slower by more than that; the one on arrays is near 200 with two levels and near 80 with three, where the
-goal is missed. On arrays a step costs a draw, a look and a comparison for each of the 5000 copies, about 0.2 ms,
-whether 15 copies move in it, as with two levels, or 42, as with three: 13 and 5 us a copy event. A 200th part of the
-latter is 25 ns, and ours takes 65 with all that it does: an event is drawn with five or six random numbers and changes
-four lists.
+leads to, is slower by more than that. The one on arrays is slower by 180 to 210 with two levels, so that the goal is
+met in some runs and missed in others, and by 80 to 90 with three, where it is missed. On arrays a step costs a draw, a
+look and a comparison for each of the 5000 copies, about 0.2 ms, whether 15 copies move in it, as with two levels, or
+42, as with three: 14 and 5 us a copy event. A 200th part of the latter is 25 ns. Ours takes 65 to 80, of which with two
+levels a fifth is what a run costs however short it is; an event is drawn with four or five random numbers and changes
+two lists, two rows and two counts.
 
 Stepped rivals let the phases run half a step ahead and take the longest step that keeps their bias near a tenth of the
 noise, 0.1/sqrt(N), where it cannot be mistaken for physics of finite N; their rates are proportional to that step. (The
