@@ -1,11 +1,14 @@
-"""Do the compiled kernels of engine "exact" make at least 0.8 times the copy events a second of the same process in C?
+"""Do the compiled kernels of engine "exact" make at least 0.95 times the copy events a second of the same process in C?
 
-Run ``python benchmarks/exact_against_c.py``; it takes two minutes and needs a C compiler named ``cc``. The rival,
+Run ``python benchmarks/exact_against_c.py``; it takes three minutes and needs a C compiler named ``cc``. The rival,
 ``copy_kernel.c``, is the same algorithm with the same generator, compiled with ``cc -O3 -march=native`` in four ways:
 with or without a branch on the direction of a copy event, of which the first suits a single edge and the second many;
 and with ``-ffp-contract=off``, so that it rounds as the kernels do, or with the compiler's own choice, which may fuse
 products and sums and leave the path by a rounding. Where it rounds as they do, the script insists on the same counts
 and the same numbers of events, proposals and steps. The goal is held, case by case, against the fastest of the four.
+
+The rival may fuse and the kernels may not: a product that is fused with a sum rounds as the processor pleases, and the
+kernels would no longer be their interpreted twins bit by bit.
 
 The states stay away from nodes, where steps are long and the time goes into events; N = 1e6. The share of the random
 generator is the time of a loop that draws as many exponentials and uniforms as the run did, and does nothing else.
@@ -42,7 +45,7 @@ COPIES = 10**6
 PHASE_STEP = COPIES**-0.25
 SEED = 2012
 ROUNDS = 7
-GOAL = 0.8
+GOAL = 0.95
 NO_BUDGET = 2**62
 SOURCE = Path(__file__).with_name("copy_kernel.c")
 FLAGS = ("-O3", "-march=native")

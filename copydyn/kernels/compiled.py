@@ -1,4 +1,4 @@
-"""The decorators of the kernels."""
+"""The decorators of the kernels, and what tells the compiler which way they go as a rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import lower_builtin, type_callable
 
 
 def _stamp_of_sources() -> str:
@@ -32,6 +34,27 @@ def kernel(function: Callable[..., Any]) -> Any:
 def allocating_kernel(function: Callable[..., Any]) -> Any:
     """Compile a function that makes arrays."""
     return _compiled(function)
+
+
+def likely(condition: bool) -> bool:
+    """Give ``condition`` back; inside a kernel the compiler takes it for true as a rule.
+
+    Left alone, it takes the loop that a rejected draw goes back to for the one that runs most, and keeps the registers
+    for it: what a proposal needs is then written to the stack and read back every time. No result depends on it.
+    """
+    return condition
+
+
+@type_callable(likely)
+def _type_of_likely(context: Any) -> Callable[[Any], Any]:
+    return lambda condition: types.boolean if condition == types.boolean else None
+
+
+@lower_builtin(likely, types.boolean)
+def _expected(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    bit = ir.IntType(1)
+    expect = builder.module.declare_intrinsic("llvm.expect", [bit], ir.FunctionType(bit, [bit, bit]))
+    return builder.call(expect, [arguments[0], bit(1)])
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:

@@ -18,13 +18,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import int32, uint32
+from numba import uint32
 
 from copydyn.kernels.compiled import kernel
 from copydyn.kernels.flow import sine_after, slack, turned
 from copydyn.kernels.memory import zeros
 from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, cost_of_step, happen, room_for
-from copydyn.kernels.roster import member
 from copydyn.kernels.variates import closed, fill_alias, next_below, next_cell, next_exponential, next_uniform, opened
 
 FROZEN_STEP = 0.05
@@ -108,7 +107,7 @@ def advance_family(
         elapsed = 0.0
         crossing = False
         channel, loses, gains = uint32(0), uint32(0), uint32(0)
-        first, second, copier, copied = int32(-1), int32(-1), int32(-1), int32(-1)
+        first, second, leaver, model = 0, 0, 0, 0
         words = opened(random_state)
         while total > 0.0:
             wait, words = next_exponential(words)
@@ -122,19 +121,17 @@ def advance_family(
             edge = channel if harmonics == 1 else channel // harmonics
             a, b = edge_a[edge], edge_b[edge]
             if roster is not None:
-                rank, words = next_below(words, counts[a])
-                first = member(a, rank, roster)
-                rank, words = next_below(words, counts[b])
-                second = member(b, rank, roster)
+                first, words = next_below(words, counts[a])
+                second, words = next_below(words, counts[b])
             sine = work.sine[channel]
             if family.flow:  # where phases stand still the series would give the same sine
                 sine = sine_after(sine, work.cosine[channel], work.detuning[channel] * elapsed)
             share, words = next_uniform(words)
             mark = share * work.bound[channel]
             if sine > 0.0:
-                copier, copied, loses, gains = second, first, b, a
+                leaver, model, loses, gains = second, first, b, a
             else:
-                copier, copied, loses, gains = first, second, a, b
+                leaver, model, loses, gains = first, second, a, b
             # below the least rate that the step's counts allow, the power need not be known
             sure = mark < work.least[channel] * abs(sine)
             if not sure and mark >= traffic_between(counts[gains], counts[loses], family.q) * abs(sine):
@@ -144,7 +141,7 @@ def advance_family(
             if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
                 crossing = True
                 break
-            happen(now + elapsed, copier, copied, loses, gains, counts, roster, log)
+            happen(now + elapsed, leaver, model, loses, gains, counts, roster, log)
             events += 1
         closed(words, random_state)
         if crossing:
@@ -155,7 +152,7 @@ def advance_family(
         if family.flow:
             finish_family_step(counts, unit, couplings, elapsed, family, work)
         if crossing:  # up to its very end the step knew the old counts, and so must the flow of the phases
-            happen(now, copier, copied, loses, gains, counts, roster, log)
+            happen(now, leaver, model, loses, gains, counts, roster, log)
             events += 1
         steps += 1
     return REACHED, now, events, proposals, steps

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from numba import int32, uint32
+from numba import uint32
 
 from copydyn.kernels.compiled import kernel
 from copydyn.kernels.flow import begin_step, finish_step, sine_after
-from copydyn.kernels.roster import member, move
+from copydyn.kernels.roster import hand_over, member
 from copydyn.kernels.variates import closed, next_below, next_cell, next_exponential, next_uniform, opened
 
 MODE_SMOLIN = 1.0
@@ -58,6 +58,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
     """
     edge_a, edge_b = couplings.a, couplings.b
     edges = edge_a.size
+    alone = edges == 1 and roster is None
     cost = cost_of_step(counts.size, edges)
     now = start
     events, proposals, steps = 0, 0, 0
@@ -72,9 +73,15 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
         elapsed = 0.0
         crossing = False
         edge, loses, gains = uint32(0), uint32(0), uint32(0)
-        first, second, copier, copied = int32(-1), int32(-1), int32(-1), int32(-1)
+        first, second, leaver, model = 0, 0, 0, 0
         words = opened(random_state)
-        while total > 0.0:
+        if alone:
+            elapsed, crossing, loses, gains, happened, tried, words = play_one_edge(
+                edge_a[0], edge_b[0], length, total, floor, mode, counts, words, work
+            )
+            events += happened
+            proposals += tried
+        while total > 0.0 and not alone:
             wait, words = next_exponential(words)
             elapsed += wait / total
             if elapsed >= length:
@@ -84,46 +91,24 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
                 edge, words = next_cell(words, edges, work.threshold, work.other)
             a, b = edge_a[edge], edge_b[edge]
             if roster is not None:
-                rank, words = next_below(words, counts[a])
-                first = member(a, rank, roster)
-                rank, words = next_below(words, counts[b])
-                second = member(b, rank, roster)
+                first, words = next_below(words, counts[a])
+                second, words = next_below(words, counts[b])
             sine = sine_after(work.sine[edge], work.cosine[edge], work.detuning[edge] * elapsed)
             share, words = next_uniform(words)
             mark = share * work.bound[edge]
             if mark * mark >= (counts[a] * 1.0 * counts[b]) * (sine * sine):
                 continue
-            if edges == 1 and roster is None:
-                # the way of a copy on a single edge is easily guessed: a branch costs less than a choice of labels
-                if sine * mode > 0.0:
-                    loses, gains = b, a
-                    chance = may_leave(b, a, counts, floor, work)
-                    if chance == FREE:
-                        counts[b] -= 1
-                        counts[a] += 1
-                else:
-                    loses, gains = a, b
-                    chance = may_leave(a, b, counts, floor, work)
-                    if chance == FREE:
-                        counts[a] -= 1
-                        counts[b] += 1
-                if chance == FREE:
-                    events += 1
-                elif chance == CROSSES:
-                    crossing = True
-                    break
-                continue
             if sine * mode > 0.0:
-                copier, copied, loses, gains = second, first, b, a
+                leaver, model, loses, gains = second, first, b, a
             else:
-                copier, copied, loses, gains = first, second, a, b
+                leaver, model, loses, gains = first, second, a, b
             chance = may_leave(loses, gains, counts, floor, work)
             if chance == HELD:
                 continue
             if chance == CROSSES:
                 crossing = True
                 break
-            happen(now + elapsed, copier, copied, loses, gains, counts, roster, log)
+            happen(now + elapsed, leaver, model, loses, gains, counts, roster, log)
             events += 1
         closed(words, random_state)
         if crossing:
@@ -133,10 +118,61 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
             now = end if length >= end - now else now + length
         finish_step(counts, unit, couplings, elapsed, work)
         if crossing:  # up to its very end the step knew the old counts, and so must the flow of the phases
-            happen(now, copier, copied, loses, gains, counts, roster, log)
+            happen(now, leaver, model, loses, gains, counts, roster, log)
             events += 1
         steps += 1
     return REACHED, now, events, proposals, steps
+
+
+@kernel
+def play_one_edge(a, b, length, total, floor, mode, counts, words, work):
+    """Play a step of anonymous copies on a single edge: the loop of `advance`, with all that it needs in registers.
+
+    The way of a copy is easily guessed here, so that a branch costs less than a choice of labels.
+
+    Returns
+    -------
+    (time elapsed, whether an event crosses the bounds, its labels, copy events, proposals, words of the generator)
+    """
+    here, there = counts[a], counts[b]
+    lowest_here, highest_here = work.lowest[a], work.highest[a]
+    lowest_there, highest_there = work.lowest[b], work.highest[b]
+    sine_before, cosine_before = work.sine[0], work.cosine[0]
+    detuning, bound = work.detuning[0], work.bound[0]
+    elapsed = 0.0
+    crossing = False
+    loses, gains = a, b
+    events, proposals = 0, 0
+    while total > 0.0:
+        wait, words = next_exponential(words)
+        elapsed += wait / total
+        if elapsed >= length:
+            break
+        proposals += 1
+        sine = sine_after(sine_before, cosine_before, detuning * elapsed)
+        share, words = next_uniform(words)
+        mark = share * bound
+        if mark * mark >= (here * 1.0 * there) * (sine * sine):
+            continue
+        if sine * mode > 0.0:
+            if there <= floor:
+                continue
+            if there <= lowest_there or here >= highest_here:
+                crossing, loses, gains = True, b, a
+                break
+            there -= 1
+            here += 1
+        else:
+            if here <= floor:
+                continue
+            if here <= lowest_here or there >= highest_there:
+                crossing, loses, gains = True, a, b
+                break
+            here -= 1
+            there += 1
+        events += 1
+    counts[a], counts[b] = here, there
+    return elapsed, crossing, loses, gains, events, proposals, words
 
 
 @kernel
@@ -164,11 +200,16 @@ def may_leave(loses, gains, counts, floor, work):
 
 
 @kernel
-def happen(time, copier, copied, loses, gains, counts, roster, log):
-    """Let one copy leave a label for another; anonymous copies are only counted."""
+def happen(time, leaver, model, loses, gains, counts, roster, log):
+    """Let the copy at rank ``leaver`` of one label copy the one at rank ``model`` of another.
+
+    Anonymous copies are only counted. Who was copied is looked up for the log alone: in a large ensemble every look-up
+    waits for memory.
+    """
     if roster is not None:
-        record(time, copier, copied, loses, gains, log)
-        move(copier, gains, counts, roster)
+        if log.time.size > 0:
+            record(time, member(loses, leaver, roster), member(gains, model, roster), loses, gains, log)
+        hand_over(loses, leaver, gains, counts, roster)
     else:
         counts[loses] -= 1
         counts[gains] += 1

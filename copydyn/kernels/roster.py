@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from copydyn.kernels.compiled import kernel
+from copydyn.kernels.compiled import kernel, likely
 from copydyn.kernels.memory import own
 
 
@@ -95,14 +95,20 @@ def member(label, rank, roster):
 
 @kernel
 def move(copy, label, counts, roster):
-    """Take ``copy`` from the list it is in, fill the gap with the last of that list, and append it to ``label``."""
-    leaves = roster.beable[copy]
-    rank, last = roster.position[copy], counts[leaves] - 1
-    filler = roster.pool[_slot(leaves, last, roster)]
-    roster.pool[_slot(leaves, rank, roster)] = filler
+    """Take ``copy`` from the list it is in, and append it to that of ``label``."""
+    hand_over(roster.beable[copy], roster.position[copy], label, counts, roster)
+
+
+@kernel
+def hand_over(leaves, rank, label, counts, roster):
+    """Take the copy at ``rank`` of one list, fill the gap with the last of that list, and append it to another list."""
+    last = counts[leaves] - 1
+    gap, end = _slot(leaves, rank, roster), _slot(leaves, last, roster)
+    copy, filler = roster.pool[gap], roster.pool[end]
+    roster.pool[gap] = filler
     roster.position[filler] = rank
     bits = roster.bits[0]
-    if last & ((1 << bits) - 1) == 0:
+    if not likely(last & ((1 << bits) - 1) != 0):
         roster.free[roster.level[0]] = roster.directory[leaves, last >> bits]
         roster.level[0] += 1
     counts[leaves] = last
@@ -114,7 +120,7 @@ def move(copy, label, counts, roster):
 def _append(copy, label, counts, roster):
     rank = counts[label]
     bits = roster.bits[0]
-    if rank & ((1 << bits) - 1) == 0:
+    if not likely(rank & ((1 << bits) - 1) != 0):
         roster.level[0] -= 1
         roster.directory[label, rank >> bits] = roster.free[roster.level[0]]
     roster.pool[_slot(label, rank, roster)] = copy

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import uint32, uint64
 
-from copydyn.kernels.compiled import kernel
+from copydyn.kernels.compiled import kernel, likely
 
 _TO_UNIT = 2.0**-53
 
@@ -96,7 +96,7 @@ def next_exponential(words):
         word, words = next_word(words)
         layer = word & uint64(255)
         x = (word >> uint64(11)) * _TO_UNIT * _EDGE[layer]
-        if x < _EDGE[layer + uint64(1)]:
+        if likely(x < _EDGE[layer + uint64(1)]):
             return offset + x, words
         if layer == 0:
             offset += _TAIL
