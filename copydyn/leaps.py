@@ -104,6 +104,7 @@ def stars_of(train: Train) -> Stars:
     first = np.zeros((pulses, labels + 1), dtype=np.int64)
     columns = []
     centre, radius, real = np.zeros(pulses), np.zeros(pulses), np.zeros(pulses, dtype=np.bool_)
+    reach_of_labels = np.zeros(pulses, dtype=np.int64)
     for pulse in range(pulses):
         own = slice(train.first[pulse], train.first[pulse + 1])
         a, b, h = train.a[own].astype(np.int64), train.b[own].astype(np.int64), train.h[own]
@@ -115,6 +116,7 @@ def stars_of(train: Train) -> Stars:
         low, high = np.min(train.omega[pulse] - reach), np.max(train.omega[pulse] + reach)
         centre[pulse], radius[pulse] = 0.5 * (low + high), 0.5 * (high - low)
         real[pulse] = not np.any(h.imag)
+        reach_of_labels[pulse] = np.max(np.abs(a - b), initial=0)
     shift, bands, band_first = _bands_of(train, columns, first)
     other, edge, value = (np.concatenate(column) for column in zip(*columns))
     return Stars(
@@ -130,6 +132,7 @@ def stars_of(train: Train) -> Stars:
         shift=shift,
         bands=bands,
         band_first=band_first,
+        reach=reach_of_labels,
     )
 
 

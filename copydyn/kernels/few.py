@@ -50,48 +50,40 @@ FLOWING_NOISE = 0.05
 DONE, CUT, STUCK = range(3)
 
 
-class Few(NamedTuple):
-    """Scratch of clusters, per label or per edge.
+_LABEL = np.dtype(
+    [(name, np.complex128) for name in ("outcome", "actual", "push", "unit", "deviation", "drift", "field")]
+    + [(name, np.float64) for name in ("gain", "twist", "growth", "strength", "turning", "traffic")]
+    + [(name, np.int64) for name in ("copies", "mark", "seen", "lowest", "highest")]
+)
 
-    ``outcome`` is the amplitudes of few labels when their steps are done; ``actual`` those at present, of neighbours as
-    well; ``copies`` what is counted, or `FLOWING`. For the neighbours, added up over all clusters: ``gain``, copies
-    beyond the mean; ``push`` of their amplitudes; ``twist``, radians of their phases. ``roll``, ``first`` and ``mark``
-    say which label belongs to which cluster. The rest is about one cluster: ``order``, ``border``, ``edges`` and
-    ``fields`` list its labels, neighbours and edges.
+_EDGE = np.dtype([(name, np.float64) for name in ("sine", "cosine", "detuning", "net")])
+
+
+class Few(NamedTuple):
+    """Scratch of clusters.
+
+    Records of ``label``: ``outcome`` is the amplitude of a few label when its steps are done, ``actual`` that at
+    present, of neighbours as well; ``copies`` what is counted, or `FLOWING`. For the neighbours, added up over all
+    clusters: ``gain``, copies beyond the mean; ``push`` of their amplitudes; ``twist``, radians of their phases.
+    ``roll`` and ``first`` list all clusters; ``order``, ``border``, ``edges`` and ``fields`` the labels, neighbours and
+    edges of one, which records of ``edge`` follow, as ``bound`` and the alias table do. ``mean``, ``middle`` and
+    ``later`` are the mean flow at the beginning, in the middle and at the end of a step.
+
+    Records, since each array that a kernel is given takes its time to be compiled.
     """
 
-    outcome: np.ndarray
-    actual: np.ndarray
-    copies: np.ndarray
-    gain: np.ndarray
-    push: np.ndarray
-    twist: np.ndarray
+    label: np.ndarray
+    edge: np.ndarray
+    mean: np.ndarray
+    middle: np.ndarray
+    later: np.ndarray
     roll: np.ndarray
     first: np.ndarray
     order: np.ndarray
     border: np.ndarray
-    mark: np.ndarray
-    seen: np.ndarray
-    unit: np.ndarray
-    mean: np.ndarray
-    middle: np.ndarray
-    later: np.ndarray
-    deviation: np.ndarray
-    drift: np.ndarray
-    growth: np.ndarray
-    field: np.ndarray
-    strength: np.ndarray
-    turning: np.ndarray
-    traffic: np.ndarray
-    lowest: np.ndarray
-    highest: np.ndarray
     edges: np.ndarray
     fields: np.ndarray
-    sine: np.ndarray
-    cosine: np.ndarray
-    detuning: np.ndarray
     bound: np.ndarray
-    net: np.ndarray
     threshold: np.ndarray
     alias: np.ndarray
     stack: np.ndarray
@@ -99,19 +91,13 @@ class Few(NamedTuple):
 
 def few_scratch(labels: int, edges: int) -> Few:
     """Allocate it."""
-    complexes = ["outcome", "actual", "push", "unit", "mean", "middle", "later", "deviation", "drift", "field"]
-    wholes = ["copies", "roll", "order", "border", "mark", "seen", "lowest", "highest"]
-    reals = ["gain", "twist", "growth", "strength", "turning", "traffic"]
-    arrays = {name: zeros(labels, np.complex128) for name in complexes}
-    arrays |= {name: zeros(labels, np.int64) for name in wholes} | {name: zeros(labels) for name in reals}
-    arrays |= {name: zeros(edges) for name in ["sine", "cosine", "detuning", "bound", "net", "threshold"]}
     return Few(
-        **arrays,
-        first=zeros(labels + 1, np.int64),
-        edges=zeros(edges, np.int64),
-        fields=zeros(edges, np.int64),
-        alias=zeros(edges, np.uint32),
-        stack=zeros(edges, np.uint32),
+        np.zeros(labels, _LABEL).view(np.recarray),
+        np.zeros(edges, _EDGE).view(np.recarray),
+        *(zeros(labels, np.complex128) for _ in range(3)),
+        *(zeros(size, np.int64) for size in (labels, labels + 1, labels, labels, edges, edges)),
+        *(zeros(edges) for _ in range(2)),
+        *(zeros(edges, np.uint32) for _ in range(2)),
     )
 
 
@@ -123,23 +109,23 @@ def form_clusters(kind, pulse, stars, few):
     """
     begin, other = stars.first[pulse], stars.other
     for a in range(kind.size):
-        few.mark[a] = 0
+        few.label[a].mark = 0
     clusters, listed = 0, 0
     few.first[0] = 0
     for seed in range(kind.size):
-        if kind[seed] != FEW or few.mark[seed] > 0:
+        if kind[seed] != FEW or few.label[seed].mark > 0:
             continue
         clusters += 1
         start, done = listed, listed
-        few.roll[listed], few.mark[seed] = seed, clusters
+        few.roll[listed], few.label[seed].mark = seed, clusters
         listed += 1
         while done < listed:
             a = few.roll[done]
             done += 1
             for place in range(begin[a], begin[a + 1]):
                 b = other[place]
-                if kind[b] == FEW and few.mark[b] == 0 and listed < start + MOST:
-                    few.mark[b] = clusters
+                if kind[b] == FEW and few.label[b].mark == 0 and listed < start + MOST:
+                    few.label[b].mark = clusters
                     few.roll[listed] = b
                     listed += 1
         few.first[clusters] = listed
@@ -174,14 +160,14 @@ def gather(cluster, turn, kind, pulse, stars, few):
             b = other[place]
             if kind[b] == DEAD:
                 continue
-            mark = few.mark[b] if kind[b] == FEW else 0
+            mark = few.label[b].mark if kind[b] == FEW else 0
             if mark == cluster:
                 if a < b:
                     few.edges[edges] = stars.edge[place]
                     edges += 1
                 continue
-            if few.seen[b] != cluster:
-                few.seen[b] = cluster
+            if few.label[b].seen != cluster:
+                few.label[b].seen = cluster
                 few.border[border] = b
                 border += 1
             if mark > 0 and (cluster - mark) * turn > 0:
@@ -197,17 +183,17 @@ def gather(cluster, turn, kind, pulse, stars, few):
 def settle(label, amplitude, limit, words, few):
     """Let a label begin here: counted, in whole copies, if it has at most ``limit`` of them, and flowing otherwise."""
     copies = amplitude.real * amplitude.real + amplitude.imag * amplitude.imag
-    few.actual[label], few.copies[label], few.deviation[label] = amplitude, FLOWING, 0.0
+    few.label[label].actual, few.label[label].copies, few.label[label].deviation = amplitude, FLOWING, 0.0
     if copies > limit:
         return words
     whole = math.floor(copies + 0.5)
     if abs(copies - whole) > 1e-6:  # so far it was carried in parts of copies
         share, words = next_uniform(words)
         whole = math.floor(copies + share)
-    few.copies[label] = int(whole)
-    few.unit[label] = amplitude / math.sqrt(copies) if copies > 0.0 else 1.0
-    few.actual[label] = math.sqrt(whole) * few.unit[label]
-    few.deviation[label] = few.actual[label] - amplitude
+    few.label[label].copies = int(whole)
+    few.label[label].unit = amplitude / math.sqrt(copies) if copies > 0.0 else 1.0
+    few.label[label].actual = math.sqrt(whole) * few.label[label].unit
+    few.label[label].deviation = few.label[label].actual - amplitude
     return words
 
 
@@ -245,11 +231,11 @@ def carry(cluster, size, edges_of, length, until, orders, terms, diagonal, limit
         for i in range(border):
             b = few.border[i]
             _stand(b, few.mean, few)
-            _motion(b, few.actual[b], slope_at(terms, orders, b, now / length) / length, few)
+            _motion(b, few.label[b].actual, slope_at(terms, orders, b, now / length) / length, few)
         _fields(size, edges_of, few)
         for i in range(labels):
             a = few.order[i]
-            _motion(a, few.actual[a], -1j * (diagonal[a] * few.actual[a] + few.field[a]), few)
+            _motion(a, few.label[a].actual, -1j * (diagonal[a] * few.label[a].actual + few.label[a].field), few)
         wanted = min(_longest(size, edges_of, step, few), length)
         rest = until - now
         if wanted < rest and until + wanted == until:
@@ -273,24 +259,24 @@ def carry(cluster, size, edges_of, length, until, orders, terms, diagonal, limit
             a = few.order[i]
             few.mean[a] = few.later[a]
             words = _resettle(a, limit, words, few)
-            few.deviation[a] = few.actual[a] - few.mean[a]
-            far |= abs(few.deviation[a]) > FARTHEST
+            few.label[a].deviation = few.label[a].actual - few.mean[a]
+            far |= abs(few.label[a].deviation) > FARTHEST
         if far and now < until:
             return CUT, now, events, words
     for i in range(labels):
-        few.outcome[few.order[i]] = few.actual[few.order[i]]
+        few.label[few.order[i]].outcome = few.label[few.order[i]].actual
     return DONE, now, events, words
 
 
 @kernel
 def _take_up(label, few):
     """Begin with what clusters that were carried before have left of a label."""
-    if few.copies[label] >= 0:
-        few.actual[label] = math.sqrt(few.copies[label]) * few.unit[label]
+    if few.label[label].copies >= 0:
+        few.label[label].actual = math.sqrt(few.label[label].copies) * few.label[label].unit
     else:
-        few.actual[label] = kicked(few.mean[label] + few.push[label], few.gain[label])
-        few.gain[label], few.push[label] = 0.0, 0.0
-    few.deviation[label] = few.actual[label] - few.mean[label]
+        few.label[label].actual = kicked(few.mean[label] + few.label[label].push, few.label[label].gain)
+        few.label[label].gain, few.label[label].push = 0.0, 0.0
+    few.label[label].deviation = few.label[label].actual - few.mean[label]
 
 
 @kernel
@@ -307,15 +293,15 @@ def _motion(label, amplitude, velocity, few):
     """Tell how fast an amplitude grows, relative to its modulus, and how fast its phase turns."""
     square = amplitude.real * amplitude.real + amplitude.imag * amplitude.imag
     ratio = amplitude.conjugate() * velocity / square if square > 0.0 else 0.0j
-    few.growth[label], few.turning[label] = ratio.real, -ratio.imag
+    few.label[label].growth, few.label[label].turning = ratio.real, -ratio.imag
 
 
 @kernel
 def _fields(size, edges_of, few):
     """A_a = sum_b h_ab x_b of the cluster's labels, and the square that it would have without interference."""
     for i in range(size[0]):
-        few.field[few.order[i]] = 0.0
-        few.strength[few.order[i]] = 0.0
+        few.label[few.order[i]].field = 0.0
+        few.label[few.order[i]].strength = 0.0
     for i in range(size[2]):
         _add_fields(few.edges[i], edges_of, few)
     for i in range(size[3]):
@@ -326,18 +312,18 @@ def _fields(size, edges_of, few):
 def _add_fields(edge, edges_of, few):
     """Let the ends of an edge feel each other; what neighbours of the cluster feel is never looked at."""
     a, b, h = edges_of[0][edge], edges_of[1][edge], edges_of[2][edge]
-    x_a, x_b = few.actual[a], few.actual[b]
+    x_a, x_b = few.label[a].actual, few.label[b].actual
     square = h.real * h.real + h.imag * h.imag
-    few.field[a] += h * x_b
-    few.field[b] += h.conjugate() * x_a
-    few.strength[a] += square * (x_b.real * x_b.real + x_b.imag * x_b.imag)
-    few.strength[b] += square * (x_a.real * x_a.real + x_a.imag * x_a.imag)
+    few.label[a].field += h * x_b
+    few.label[b].field += h.conjugate() * x_a
+    few.label[a].strength += square * (x_b.real * x_b.real + x_b.imag * x_b.imag)
+    few.label[b].strength += square * (x_a.real * x_a.real + x_a.imag * x_a.imag)
 
 
 @kernel
 def _counted(label, few):
     """Tell whether the copies of a label are counted one by one."""
-    return few.copies[label] >= 0
+    return few.label[label].copies >= 0
 
 
 @kernel
@@ -347,22 +333,22 @@ def _longest(size, edges_of, step, few):
     fastest = 0.0
     for i in range(size[0]):
         a = few.order[i]
-        field = few.field[a]
+        field = few.label[a].field
         coherent = field.real * field.real + field.imag * field.imag
-        n = float(few.copies[a])
+        n = float(few.label[a].copies)
         if n > 0.0:
             # the coherent field may vanish for a moment; the incoherent sum tells how fast it comes back
-            fastest = max(fastest, math.sqrt((coherent + few.strength[a]) / n) / step)
+            fastest = max(fastest, math.sqrt((coherent + few.label[a].strength) / n) / step)
         elif n == 0.0:  # where the mean flow has left an extinct label behind, the leap will be cut
             fastest = max(fastest, math.sqrt(coherent) / FARTHEST)
         else:
-            modulus = abs(few.actual[a])
-            spread = 4.0 * math.sqrt(few.strength[a]) / (FLOWING_NOISE * FLOWING_NOISE * modulus * modulus)
+            modulus = abs(few.label[a].actual)
+            spread = 4.0 * math.sqrt(few.label[a].strength) / (FLOWING_NOISE * FLOWING_NOISE * modulus * modulus)
             fastest = max(fastest, max(math.sqrt(coherent) / FLOWING_STEP, spread) / modulus)
     for i in range(size[2]):
         a, b = edge_a[few.edges[i]], edge_b[few.edges[i]]
-        if (_counted(a, few) and few.copies[a] > 0) or (_counted(b, few) and few.copies[b] > 0):
-            fastest = max(fastest, abs(few.turning[a] - few.turning[b]) / (4.0 * step))
+        if (_counted(a, few) and few.label[a].copies > 0) or (_counted(b, few) and few.label[b].copies > 0):
+            fastest = max(fastest, abs(few.label[a].turning - few.label[b].turning) / (4.0 * step))
     return 1.0 / fastest if fastest > 0.0 else math.inf
 
 
@@ -371,26 +357,26 @@ def _begin_step(size, edges_of, length, few):
     """Bound the rates of the edges with a counted end for a step of ``length``; return the sum of the bounds."""
     edge_a, edge_b, h = edges_of
     for i in range(size[0]):
-        few.traffic[few.order[i]] = 0.0
+        few.label[few.order[i]].traffic = 0.0
     for i in range(size[1]):
-        few.traffic[few.border[i]] = 0.0
+        few.label[few.border[i]].traffic = 0.0
     for i in range(size[2]):
         edge = few.edges[i]
         a, b = edge_a[edge], edge_b[edge]
-        few.bound[i], few.net[i] = 0.0, 0.0
+        few.bound[i], few.edge[i].net = 0.0, 0.0
         if not (_counted(a, few) or _counted(b, few)):
             continue
         pairs = _copies(a, few) * _copies(b, few)
         if pairs == 0.0:
             continue
         turn = 2.0 * (_lever(a, length, few).conjugate() * h[edge] * _lever(b, length, few))
-        few.sine[i], few.cosine[i] = turn.imag, turn.real
-        few.detuning[i] = few.turning[a] - few.turning[b]
+        few.edge[i].sine, few.edge[i].cosine = turn.imag, turn.real
+        few.edge[i].detuning = few.label[a].turning - few.label[b].turning
         size_of = math.hypot(turn.real, turn.imag)
-        few.bound[i] = min(abs(turn.imag) + abs(few.detuning[i]) * length * size_of, size_of)
+        few.bound[i] = min(abs(turn.imag) + abs(few.edge[i].detuning) * length * size_of, size_of)
         flow = few.bound[i] * math.sqrt(pairs) * length
-        few.traffic[a] += flow
-        few.traffic[b] += flow
+        few.label[a].traffic += flow
+        few.label[b].traffic += flow
     for i in range(size[0]):
         _limit(few.order[i], few)
     for i in range(size[1]):
@@ -400,9 +386,9 @@ def _begin_step(size, edges_of, length, few):
             a, b = edge_a[few.edges[i]], edge_b[few.edges[i]]
             pairs = 1.0
             if _counted(a, few):
-                pairs *= few.highest[a]
+                pairs *= few.label[a].highest
             if _counted(b, few):
-                pairs *= few.highest[b]
+                pairs *= few.label[b].highest
             few.bound[i] *= math.sqrt(pairs)
     return fill_alias(few.bound, size[2], few.threshold, few.alias, few.stack)
 
@@ -410,23 +396,23 @@ def _begin_step(size, edges_of, length, few):
 @kernel
 def _limit(label, few):
     """Between which counts the bounds of the step shall hold."""
-    room = slack(few.copies[label], few.traffic[label])
-    few.lowest[label], few.highest[label] = few.copies[label] - room, few.copies[label] + room
+    room = slack(few.label[label].copies, few.label[label].traffic)
+    few.label[label].lowest, few.label[label].highest = few.label[label].copies - room, few.label[label].copies + room
 
 
 @kernel
 def _copies(label, few):
     """N of a counted label; one for the others, whose `_lever` has it."""
-    return float(few.copies[label]) if few.copies[label] >= 0 else 1.0
+    return float(few.label[label].copies) if few.label[label].copies >= 0 else 1.0
 
 
 @kernel
 def _lever(label, length, few):
     """exp(-i phi) of a counted label; of the others the amplitude, with its modulus in the middle of the step."""
-    amplitude = few.actual[label]
-    if few.copies[label] >= 0:
+    amplitude = few.label[label].actual
+    if few.label[label].copies >= 0:
         return amplitude / abs(amplitude)
-    return amplitude * (1.0 + 0.5 * length * few.growth[label])
+    return amplitude * (1.0 + 0.5 * length * few.label[label].growth)
 
 
 @kernel
@@ -448,23 +434,23 @@ def _let_happen(edges, edges_of, length, total, words, few):
             break
         i, words = next_cell(words, edges, few.threshold, few.alias)
         a, b = edge_a[few.edges[i]], edge_b[few.edges[i]]
-        sine = sine_after(few.sine[i], few.cosine[i], few.detuning[i] * elapsed)
+        sine = sine_after(few.edge[i].sine, few.edge[i].cosine, few.edge[i].detuning * elapsed)
         share, words = next_uniform(words)
         mark = share * few.bound[i]
         if mark * mark >= _copies(a, few) * _copies(b, few) * sine * sine:
             continue
         gains, loses = (a, b) if sine > 0.0 else (b, a)
-        over = _counted(gains, few) and few.copies[gains] >= few.highest[gains]
-        under = _counted(loses, few) and few.copies[loses] <= few.lowest[loses]
+        over = _counted(gains, few) and few.label[gains].copies >= few.label[gains].highest
+        under = _counted(loses, few) and few.label[loses].copies <= few.label[loses].lowest
         if over or under:
-            few.sine[i] = sine
+            few.edge[i].sine = sine
             return happened, elapsed, int(i), words
         happened += 1.0
-        few.net[i] += 1.0 if sine > 0.0 else -1.0
+        few.edge[i].net += 1.0 if sine > 0.0 else -1.0
         if _counted(gains, few):
-            few.copies[gains] += 1
+            few.label[gains].copies += 1
         if _counted(loses, few):
-            few.copies[loses] -= 1
+            few.label[loses].copies -= 1
     return happened, length, -1, words
 
 
@@ -472,13 +458,13 @@ def _let_happen(edges, edges_of, length, total, words, few):
 def _move(i, edges_of, few):
     """Let the event happen that has ended the step."""
     a, b = edges_of[0][few.edges[i]], edges_of[1][few.edges[i]]
-    gains, loses = (a, b) if few.sine[i] > 0.0 else (b, a)
+    gains, loses = (a, b) if few.edge[i].sine > 0.0 else (b, a)
     for label, change in ((gains, 1), (loses, -1)):
-        if few.copies[label] >= 0:
-            few.copies[label] += change
-            few.actual[label] = math.sqrt(few.copies[label]) * few.unit[label]
+        if few.label[label].copies >= 0:
+            few.label[label].copies += change
+            few.label[label].actual = math.sqrt(few.label[label].copies) * few.label[label].unit
         else:
-            few.gain[label] += change
+            few.label[label].gain += change
 
 
 @kernel
@@ -499,17 +485,17 @@ def _exchange(edges, edges_of, elapsed, words, few):
         if counted_a or counted_b:
             flow = _current(few.mean[a], h[edge], few.mean[b]) + 4.0 * _current(few.middle[a], h[edge], few.middle[b])
             flow += _current(few.later[a], h[edge], few.later[b])
-            excess = few.net[i] - flow * elapsed / 6.0
+            excess = few.edge[i].net - flow * elapsed / 6.0
         else:
-            x_a, x_b = few.middle[a] + few.deviation[a], few.middle[b] + few.deviation[b]
+            x_a, x_b = few.middle[a] + few.label[a].deviation, few.middle[b] + few.label[b].deviation
             flow = _current(x_a, h[edge], x_b) * elapsed
             drawn, words = next_poisson(words, abs(flow))
             moved += drawn
             excess = math.copysign(drawn, flow) - flow
         if not counted_a:
-            few.gain[a] += excess
+            few.label[a].gain += excess
         if not counted_b:
-            few.gain[b] -= excess
+            few.label[b].gain -= excess
     return moved, words
 
 
@@ -526,22 +512,22 @@ def _finish_step(size, edges_of, cluster, elapsed, diagonal, few):
     _drifts(size, edges_of, cluster, diagonal, few)
     for i in range(labels):
         a = few.order[i]
-        if few.copies[a] >= 0:
-            few.unit[a] = turned(few.unit[a], few.turning[a] * elapsed)
-            few.actual[a] = math.sqrt(few.copies[a]) * few.unit[a]
+        if few.label[a].copies >= 0:
+            few.label[a].unit = turned(few.label[a].unit, few.label[a].turning * elapsed)
+            few.label[a].actual = math.sqrt(few.label[a].copies) * few.label[a].unit
         else:
-            few.actual[a] = few.later[a] + _kicked_deviation(a, elapsed, few)
+            few.label[a].actual = few.later[a] + _kicked_deviation(a, elapsed, few)
     for i in range(size[1]):
         _stand(few.border[i], few.later, few)
     _fields(size, edges_of, few)
     for i in range(labels):
         a = few.order[i]
-        if few.copies[a] > 0:
-            field, unit = few.field[a], few.unit[a]
+        if few.label[a].copies > 0:
+            field, unit = few.label[a].field, few.label[a].unit
             along = unit.real * field.real + unit.imag * field.imag
-            after = diagonal[a] + along / math.sqrt(few.copies[a])
-            few.unit[a] = turned(unit, 0.5 * (after - few.turning[a]) * elapsed)
-            few.actual[a] = math.sqrt(few.copies[a]) * few.unit[a]
+            after = diagonal[a] + along / math.sqrt(few.label[a].copies)
+            few.label[a].unit = turned(unit, 0.5 * (after - few.label[a].turning) * elapsed)
+            few.label[a].actual = math.sqrt(few.label[a].copies) * few.label[a].unit
     _push(size[2], edges_of, cluster, elapsed, few)
 
 
@@ -549,10 +535,12 @@ def _finish_step(size, edges_of, cluster, elapsed, diagonal, few):
 def _stand(label, mean, few):
     """Let a neighbour of the cluster do what the mean flow says, with as many copies as it has."""
     x = mean[label]
-    if few.copies[label] < 0:
-        few.actual[label] = x + few.deviation[label]
+    if few.label[label].copies < 0:
+        few.label[label].actual = x + few.label[label].deviation
     else:
-        few.actual[label] = math.sqrt(few.copies[label]) * (x / abs(x) if x != 0.0 else few.unit[label])
+        few.label[label].actual = math.sqrt(few.label[label].copies) * (
+            x / abs(x) if x != 0.0 else few.label[label].unit
+        )
 
 
 @kernel
@@ -561,21 +549,21 @@ def _drifts(size, edges_of, cluster, diagonal, few):
     edge_a, edge_b, h = edges_of
     for i in range(size[0]):
         a = few.order[i]
-        few.drift[a] = -1j * diagonal[a] * few.deviation[a]
+        few.label[a].drift = -1j * diagonal[a] * few.label[a].deviation
     for i in range(size[2]):
         edge = few.edges[i]
         a, b = edge_a[edge], edge_b[edge]
-        if few.mark[a] == cluster and few.mark[b] == cluster:
-            few.drift[a] += -1j * h[edge] * few.deviation[b]
-            few.drift[b] += -1j * h[edge].conjugate() * few.deviation[a]
+        if few.label[a].mark == cluster and few.label[b].mark == cluster:
+            few.label[a].drift += -1j * h[edge] * few.label[b].deviation
+            few.label[b].drift += -1j * h[edge].conjugate() * few.label[a].deviation
 
 
 @kernel
 def _kicked_deviation(label, elapsed, few):
     """Deviation of a flowing label at the end of the step: the kick is along the amplitude of its middle."""
-    before = few.middle[label] + few.deviation[label]
-    gained, few.gain[label] = few.gain[label], 0.0
-    return few.deviation[label] + few.drift[label] * elapsed + kicked(before, gained) - before
+    before = few.middle[label] + few.label[label].deviation
+    gained, few.label[label].gain = few.label[label].gain, 0.0
+    return few.label[label].deviation + few.label[label].drift * elapsed + kicked(before, gained) - before
 
 
 @kernel
@@ -595,23 +583,23 @@ def _push(edges, edges_of, cluster, elapsed, few):
     for i in range(edges):
         edge = few.edges[i]
         a, b, coupling = edge_a[edge], edge_b[edge], h[edge].conjugate()
-        if few.mark[a] != cluster:
+        if few.label[a].mark != cluster:
             a, b, coupling = b, a, h[edge]
-        if few.mark[b] == cluster or few.copies[b] >= 0:
+        if few.label[b].mark == cluster or few.label[b].copies >= 0:
             continue
-        push = -0.5j * elapsed * coupling * (few.deviation[a] + few.actual[a] - few.later[a])
-        if few.copies[a] < 0:
-            few.push[b] += push
+        push = -0.5j * elapsed * coupling * (few.label[a].deviation + few.label[a].actual - few.later[a])
+        if few.label[a].copies < 0:
+            few.label[b].push += push
         else:
             x = few.later[b]
-            few.twist[b] += (x.conjugate() * push).imag / (x.real * x.real + x.imag * x.imag)
+            few.label[b].twist += (x.conjugate() * push).imag / (x.real * x.real + x.imag * x.imag)
 
 
 @kernel
 def _resettle(label, limit, words, few):
     """Count a flowing label that has become few, and let a counted one flow that has become many."""
-    if few.copies[label] < 0:
-        return settle(label, few.actual[label], limit, words, few)
-    if few.copies[label] > HYSTERESIS * limit:
-        few.copies[label] = FLOWING
+    if few.label[label].copies < 0:
+        return settle(label, few.label[label].actual, limit, words, few)
+    if few.label[label].copies > HYSTERESIS * limit:
+        few.label[label].copies = FLOWING
     return words

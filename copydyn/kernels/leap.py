@@ -22,6 +22,7 @@ from copydyn.kernels.compiled import kernel
 from copydyn.kernels.few import (
     CUT,
     DEAD,
+    DONE,
     FEW,
     FLOWING,
     MANY,
@@ -35,7 +36,7 @@ from copydyn.kernels.few import (
     settle,
 )
 from copydyn.kernels.keyed import stream
-from copydyn.kernels.mean_flow import expand, turned_by, value_at
+from copydyn.kernels.mean_flow import BUFFER, expand, expand_on, turned_by, value_at
 from copydyn.kernels.memory import zeros
 from copydyn.kernels.per_label import PAUSED, REACHED, STALLED
 from copydyn.kernels.variates import next_poisson
@@ -63,7 +64,8 @@ OF_NOISE, OF_CLUSTERS = range(2)
 
 class LeapWork(NamedTuple):
     """Scratch of a run: complex128 ``terms`` (term, beable) and ``total`` (beable,), uint8 ``kind`` (beable,), float64
-    ``noise`` (edge,), ``moved`` (block,), the events of a block of edges, and what clusters need.
+    ``noise`` (edge,), ``moved`` (block,), the events of a block of edges, ``buffer`` (thread, number), and what
+    clusters need.
     """
 
     terms: np.ndarray
@@ -71,15 +73,17 @@ class LeapWork(NamedTuple):
     kind: np.ndarray
     noise: np.ndarray
     moved: np.ndarray
+    buffer: np.ndarray
     few: Few
 
 
-def leap_scratch(labels: int, edges: int, orders: int) -> LeapWork:
+def leap_scratch(labels: int, edges: int, orders: int, threads: int = 1) -> LeapWork:
     """Allocate it, for expansions up to ``orders``."""
     terms = zeros(labels * (orders + 1), np.complex128).reshape(orders + 1, labels)
     noise, moved = zeros(edges), zeros(edges // BLOCK + 1)
+    buffer = zeros(threads * BUFFER).reshape(threads, BUFFER)
     few = few_scratch(labels, edges)
-    return LeapWork(terms, zeros(labels, np.complex128), zeros(labels, np.uint8), noise, moved, few)
+    return LeapWork(terms, zeros(labels, np.complex128), zeros(labels, np.uint8), noise, moved, buffer, few)
 
 
 class Way(NamedTuple):
@@ -107,24 +111,29 @@ def leap(x, copies, length, orders, pulse, edges_of, stars, way, random_state, n
     -------
     (status, copy events, labels with few copies)
     """
-    labels = x.size
-    half = 0.5 * length
+    labels, blocks = x.size, noise_blocks(edges_of[0].size)
+    events, few, clusters = 0.0, 0, 0
     sort_out(0, labels, x, work.kind)
-    expand(x, orders, half, work.kind, pulse, stars, work.terms, work.total)
-    few = classify(0, labels, copies, length, pulse, stars, way, work)
-    clusters = form_clusters(work.kind, pulse, stars, work.few) if few > 0 else 0
-    status, events = flow(x, half, orders, pulse, edges_of, stars, way, clusters, random_state, number, place, 0, work)
-    if status == STUCK:
-        return status, events, few
-    blocks = noise_blocks(edges_of[0].size)
-    draw_noise(0, blocks, x, length, edges_of, random_state, number, place, work)
-    events += moved_in(blocks, work)
-    kick_all(0, labels, x, pulse, stars, work)
-    expand(x, orders, half, work.kind, pulse, stars, work.terms, work.total)
-    status, more = flow(x, half, orders, pulse, edges_of, stars, way, clusters, random_state, number, place, 1, work)
+    for half in range(2):
+        series = (work.terms, work.total, work.buffer[0])
+        expand(x, 0, labels, 0, orders, 0.5 * length, work.kind, pulse, stars, *series)
+        if half == 0:
+            few = classify(0, labels, copies, length, pulse, stars, way, work)
+            clusters = form_clusters(work.kind, pulse, stars, work.few) if few > 0 else 0
+        expand_on(0, labels, 0, orders, 0.5 * length, work.kind, pulse, stars, few > 0, *series)
+        status, more = flow(
+            x, 0.5 * length, orders, pulse, edges_of, stars, way, clusters, random_state, number, place, half, work
+        )
+        events += more
+        if status == STUCK:
+            return status, events, few
+        if half == 0:
+            draw_noise(0, blocks, x, length, edges_of, random_state, number, place, work)
+            events += moved_in(blocks, work)
+            kick_all(0, labels, x, pulse, stars, work)
     turned_by(x, stars.centre[pulse] * length)
     keep_copies(x, copies, work.kind)
-    return status, events + more, few
+    return DONE, events, few
 
 
 @kernel
@@ -237,7 +246,9 @@ def flow(x, length, orders, pulse, edges_of, stars, way, clusters, random_state,
             return 0, events
         done += until
         piece += 1
-        expand(x, orders, length - done, work.kind, pulse, stars, work.terms, work.total)
+        series = (work.terms, work.total, work.buffer[0])
+        expand(x, 0, x.size, 0, orders, length - done, work.kind, pulse, stars, *series)
+        expand_on(0, x.size, 0, orders, length - done, work.kind, pulse, stars, True, *series)
 
 
 @kernel
@@ -247,8 +258,8 @@ def _carry_clusters(
     """Carry all clusters to ``until``, or as far as the first of them asks for a cut."""
     few, kind = work.few, work.kind
     for a in range(x.size):
-        few.seen[a], few.gain[a], few.push[a], few.twist[a] = 0, 0.0, 0.0, 0.0
-        few.copies[a], few.deviation[a] = FLOWING, 0.0
+        few.label[a].seen, few.label[a].gain, few.label[a].push, few.label[a].twist = 0, 0.0, 0.0, 0.0
+        few.label[a].copies, few.label[a].deviation = FLOWING, 0.0
     words = stream(random_state, clusters + 1, number, place, name)
     for a in range(x.size):
         if kind[a] == FEW:
@@ -276,15 +287,15 @@ def _hand_over(x, work):
     few = work.few
     for a in range(x.size):
         if work.kind[a] == FEW:
-            x[a] = few.outcome[a]
+            x[a] = few.label[a].outcome
             if x[a] == 0.0:
                 work.kind[a] = DEAD
         elif work.kind[a] == MANY:
             there = work.total[a]
-            if few.gain[a] != 0.0 or few.push[a] != 0.0:
-                there = kicked(there + few.push[a], few.gain[a])
-            if few.twist[a] != 0.0:
-                there *= complex(math.cos(few.twist[a]), math.sin(few.twist[a]))
+            if few.label[a].gain != 0.0 or few.label[a].push != 0.0:
+                there = kicked(there + few.label[a].push, few.label[a].gain)
+            if few.label[a].twist != 0.0:
+                there *= complex(math.cos(few.label[a].twist), math.sin(few.label[a].twist))
             x[a] = there
 
 

@@ -22,6 +22,12 @@ MOST_TERMS = 40
 CHUNK = 512
 """Labels that are done at a time, whose amplitudes stay at hand."""
 
+JUDGED = 3
+"""Terms by which it is judged how far labels move; there are always so many."""
+
+BUFFER = 2 * CHUNK
+"""Floats that a thread needs of its own."""
+
 
 class Stars(NamedTuple):
     """Of every pulse, and in it of every label, the labels that it is coupled to.
@@ -34,6 +40,7 @@ class Stars(NamedTuple):
     Where couplings are real and lie on few diagonals, as on a lattice, these are listed once more: ``shift`` int64
     (band,) is b - a on each, ``bands`` float64 (band, 2 beable) has every H_ab/hbar twice, for both parts of x_b, and
     ``band_first`` int64 (pulse + 1,) says which are those of a pulse. The first of them is that of b = a.
+    ``reach`` int64 (pulse,) is the largest |a - b| of coupled labels.
     """
 
     first: np.ndarray
@@ -48,6 +55,7 @@ class Stars(NamedTuple):
     shift: np.ndarray
     bands: np.ndarray
     band_first: np.ndarray
+    reach: np.ndarray
 
 
 @kernel
@@ -62,13 +70,60 @@ def terms_needed(angle, error):
 
 
 @kernel
-def next_term(order, length, kind, pulse, stars, first, last, terms, total):
-    """Fill v_order of the labels from ``first`` on, up to ``last``, and add it to ``total``."""
-    before, after = terms[order - 1], terms[order]
-    step = length / order
-    if stars.band_first[pulse + 1] > stars.band_first[pulse]:
-        _next_of_bands(before, after, step, kind, pulse, stars, first, last, total)
-        return
+def expand(x, first, last, reach, orders, length, kind, pulse, stars, terms, total, buffer):
+    """Begin the series of the labels from ``first`` on, up to ``last``: `JUDGED` terms, from which motion is judged.
+
+    Parameters
+    ----------
+    x : complex128 (beable,)
+        Amplitudes at the beginning.
+    reach : int
+        Largest |a - b| of coupled labels: so many labels more on both sides are filled an order, so that other labels
+        can be filled by another thread at the same time. Where both write, they write the same, and at once.
+    kind : uint8 (beable,)
+        Zero for dead labels.
+    terms : complex128 (order, beable)
+    total : complex128 (beable,)
+        Becomes the sum of the series, the amplitudes at the end.
+    buffer : float64 (BUFFER,)
+        Of this thread alone.
+    """
+    low, high = max(0, first - reach * orders), min(x.size, last + reach * orders)
+    for a in range(low, high):
+        terms[0, a] = x[a]
+    for a in range(first, last):
+        total[a] = x[a]
+    _orders(1, JUDGED, first, last, reach, orders, length, kind, pulse, stars, True, terms, total, buffer)
+
+
+@kernel
+def expand_on(first, last, reach, orders, length, kind, pulse, stars, keep, terms, total, buffer):
+    """Go on with the series to its end; ``keep`` all terms, or make do with the memory of two."""
+    _orders(JUDGED + 1, orders, first, last, reach, orders, length, kind, pulse, stars, keep, terms, total, buffer)
+
+
+@kernel
+def _orders(begin, end, first, last, reach, orders, length, kind, pulse, stars, keep, terms, total, buffer):
+    for order in range(begin, end + 1):
+        beyond = reach * (orders - order)
+        low, high = max(0, first - beyond), min(total.size, last + beyond)
+        before, after = terms[_row(order - 1, keep)], terms[_row(order, keep)]
+        if stars.band_first[pulse + 1] > stars.band_first[pulse]:
+            _next_by_bands(before, after, length / order, kind, pulse, stars, low, high, buffer)
+        else:
+            _next_by_rows(before, after, length / order, kind, pulse, stars, low, high)
+        _add(after[first:last], total[first:last])
+
+
+@kernel
+def _row(order, keep):
+    """Where a term is put: those beyond `JUDGED` take turns if they are not kept."""
+    return order if keep or order <= JUDGED else JUDGED - 1 + order % 2
+
+
+@kernel
+def _next_by_rows(before, after, step, kind, pulse, stars, first, last):
+    """-i step h v of the labels from ``first`` on, up to ``last``, label by label."""
     diagonal, begin = stars.diagonal[pulse], stars.first[pulse]
     real = stars.real[pulse]
     for a in range(first, last):
@@ -86,30 +141,41 @@ def next_term(order, length, kind, pulse, stars, first, last, terms, total):
                 value = before[stars.other[place]]
                 re += stars.re[place] * value.real - stars.im[place] * value.imag
                 im += stars.re[place] * value.imag + stars.im[place] * value.real
-        term = complex(step * im, -step * re)
-        after[a] = term
-        total[a] += term
+        after[a] = complex(step * im, -step * re)
 
 
 @kernel
-def _next_of_bands(before, after, step, kind, pulse, stars, first, last, total):
-    """The same, diagonal by diagonal, in plain runs of floats that the compiler makes vectors of."""
+def _next_by_bands(before, after, step, kind, pulse, stars, first, last, buffer):
+    """The same diagonal by diagonal, in plain runs of floats that the compiler makes vectors of."""
     x, y = before.view(np.float64), after.view(np.float64)
     size = x.size
     for start in range(first, last, CHUNK):
         end = min(start + CHUNK, last)
-        if not _any_alive(kind, start, end):
-            after[start:end] = 0.0
+        alive = _alive(kind[start:end])
+        if alive == 0:
+            y[2 * start : 2 * end] = 0.0
             continue
-        y[2 * start : 2 * end] = 0.0
+        buffer[: 2 * (end - start)] = 0.0
         for band in range(stars.band_first[pulse], stars.band_first[pulse + 1]):
             shift = 2 * stars.shift[band]
             low, high = max(2 * start, -shift), min(2 * end, size - shift)
-            _add_product(stars.bands[band, low:high], x[low + shift : high + shift], y[low:high])
-        for a in range(start, end):
-            term = complex(step * y[2 * a + 1], -step * y[2 * a]) if kind[a] != 0 else 0.0j
-            after[a] = term
-            total[a] += term
+            here = buffer[low - 2 * start : high - 2 * start]
+            _add_product(stars.bands[band, low:high], x[low + shift : high + shift], here)
+        if alive < end - start:
+            for a in range(start, end):
+                if kind[a] == 0:
+                    buffer[2 * (a - start)] = 0.0
+                    buffer[2 * (a - start) + 1] = 0.0
+        _turn(buffer[: 2 * (end - start)], y[2 * start : 2 * end], step)
+
+
+@kernel
+def _alive(kind):
+    """Count the labels that have copies."""
+    alive = 0
+    for a in range(kind.size):
+        alive += kind[a] != 0
+    return alive
 
 
 @kernel
@@ -120,29 +186,17 @@ def _add_product(coupling, x, y):
 
 
 @kernel
-def _any_alive(kind, first, last):
-    """Tell whether any label from ``first`` on, up to ``last``, has copies."""
-    alive = False
-    for a in range(first, last):
-        alive |= kind[a] != 0
-    return alive
+def _turn(x, y, step):
+    """Write -i step times the complex numbers in ``x``, real and imaginary parts in turn, into ``y``."""
+    for a in range(y.size // 2):
+        y[2 * a], y[2 * a + 1] = step * x[2 * a + 1], -step * x[2 * a]
 
 
 @kernel
-def first_term(x, first, last, terms, total):
-    """Begin the series of the labels from ``first`` on, up to ``last``, with the amplitudes x."""
-    for a in range(first, last):
-        terms[0, a] = x[a]
-        total[a] = x[a]
-
-
-@kernel
-def expand(x, orders, length, kind, pulse, stars, terms, total):
-    """Fill all terms, and ``total`` with the amplitudes at the end."""
-    labels = x.size
-    first_term(x, 0, labels, terms, total)
-    for order in range(1, orders + 1):
-        next_term(order, length, kind, pulse, stars, 0, labels, terms, total)
+def _add(term, total):
+    """Add an order of the series."""
+    for a in range(total.size):
+        total[a] += term[a]
 
 
 @kernel

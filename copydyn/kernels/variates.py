@@ -114,7 +114,7 @@ def next_normal(words):
         word, words = next_word(words)
         layer = word & uint64(255)
         x = ((word >> uint64(11)) * _TO_UNIT * 2.0 - 1.0) * _BELL_EDGE[layer]
-        if abs(x) < _BELL_EDGE[layer + uint64(1)]:
+        if likely(abs(x) < _BELL_EDGE[layer + uint64(1)]):
             return x, words
         if layer == 0:
             far, words = _next_far(words)
@@ -143,22 +143,27 @@ def next_poisson(words, mean):
     Below a mean of `_SMALL` by summing the law up; above by its quantile as an expansion about that of the normal law,
     whose floor errs in the distribution function by less than 5e-6 (Giles, ACM Trans. Math. Softw. 42, 2016).
     """
-    if mean < _SMALL:
-        share, words = next_uniform(words)
-        chance = math.exp(-mean)
-        below, k = chance, 0.0
-        while below <= share and k < 10.0 * _SMALL:
-            k += 1.0
-            chance *= mean / k
-            below += chance
-        return k, words
+    if not likely(mean >= _SMALL):
+        return _summed_up(words, mean)
     w, words = next_normal(words)
     root, square = math.sqrt(mean), w * w
     shift = (1.0 / 3.0) + square * (1.0 / 6.0)
-    if mean < _LARGE:
+    if not likely(mean >= _LARGE):
         shift -= w * (1.0 / 36.0 + square * (1.0 / 72.0)) / root
         shift += (-8.0 / 405.0 + square * (7.0 / 810.0 + square * (1.0 / 270.0))) / mean
     return max(0.0, math.floor(mean + (root * w + shift))), words
+
+
+@kernel
+def _summed_up(words, mean):
+    share, words = next_uniform(words)
+    chance = math.exp(-mean)
+    below, k = chance, 0.0
+    while below <= share and k < 10.0 * _SMALL:
+        k += 1.0
+        chance *= mean / k
+        below += chance
+    return k, words
 
 
 @kernel

@@ -131,7 +131,8 @@ class Leaping:
     def scratch(self, train: Train) -> Any:
         """Allocate what a leap under any of the pulses needs."""
         labels, edges = train.omega.shape[1], int(np.diff(train.first).max())
-        return leap.leap_scratch(labels, edges, most_orders(self.plan.leaps))
+        threads = 1 if self.team is None else self.team.size
+        return leap.leap_scratch(labels, edges, most_orders(self.plan.leaps), threads)
 
     def advance_replicas(
         self,

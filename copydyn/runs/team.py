@@ -1,25 +1,30 @@
 """Leaps of one large ensemble by several threads: the phases of `copydyn.kernels.leap.leap`, shared out by labels.
 
 What a phase does for a label or a block of edges does not depend on who does it, so that the bytes are those of one
-thread, which `tests/test_leap_threads.py` insists on. Clusters of few labels stay with one thread.
+thread, which `tests/test_leap_threads.py` insists on. Clusters of few labels stay with one thread. Threads meet six
+times a leap: a meeting takes a third of a millisecond, so that each of them fills the terms of its own labels, and once
+more those of as many beside them as its own will ask for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from copydyn.kernels import leap as kernels
-from copydyn.kernels.few import STUCK, form_clusters
-from copydyn.kernels.mean_flow import Stars, first_term, next_term, turned_by
+from copydyn.kernels import mean_flow
+from copydyn.kernels.few import DONE, STUCK, form_clusters
+from copydyn.kernels.mean_flow import Stars
 
-WORTH = 2**14
+WORTH = 2**15
 """Labels from which on it is worth sharing out a leap: a phase then takes longer than threads take to meet."""
+
+SHARE_TWICE = 0.25
+"""Largest share of a thread's labels that may be done twice."""
 
 
 class Team:
@@ -32,7 +37,7 @@ class Team:
     """
 
     def __init__(self, size: int) -> None:
-        self._size = size
+        self.size = size
         self._pool = ThreadPoolExecutor(size - 1, "copydyn-team")
 
     def leap(
@@ -51,50 +56,69 @@ class Team:
         work: kernels.LeapWork,
     ) -> tuple[int, float, int]:
         """Do what `copydyn.kernels.leap.leap` does, with the same bytes."""
-        labels, half, kind = x.size, 0.5 * length, work.kind
+        labels, blocks = x.size, kernels.noise_blocks(edges_of[0].size)
         name = (random_state, number, place)
+        span, reach = 0.5 * length, int(stars.reach[pulse])
 
-        def flow(which: int) -> tuple[int, float]:
-            way_to_go = (edges_of, stars, way, clusters)
-            status, events = kernels.flow(x, half, orders, pulse, *way_to_go, *name, which, work)
-            return int(status), float(events)
+        def expand(thread: int, first: int, last: int) -> None:
+            series = (work.terms, work.total, work.buffer[thread])
+            mean_flow.expand(x, first, last, reach, orders, span, work.kind, pulse, stars, *series)
 
-        self._each(labels, lambda a, b: kernels.sort_out(a, b, x, kind))
-        self._expand(x, orders, half, pulse, stars, work)
-        few = self._each(labels, lambda a, b: kernels.classify(a, b, copies, length, pulse, stars, way, work))
-        clusters = form_clusters(kind, pulse, stars, work.few) if few > 0 else 0
-        status, events = flow(0)
-        if status == STUCK:
-            return status, events, few
-        blocks = kernels.noise_blocks(edges_of[0].size)
-        self._each(blocks, lambda a, b: kernels.draw_noise(a, b, x, length, edges_of, *name, work))
-        events += kernels.moved_in(blocks, work)
-        self._each(labels, lambda a, b: kernels.kick_all(a, b, x, pulse, stars, work))
-        self._expand(x, orders, half, pulse, stars, work)
-        status, more = flow(1)
-        turned_by(x, stars.centre[pulse] * length)
-        kernels.keep_copies(x, copies, kind)
-        return status, events + more, few
+        def expand_on(thread: int, first: int, last: int) -> None:
+            series = (work.terms, work.total, work.buffer[thread])  # kept: no thread may write over another's terms
+            mean_flow.expand_on(first, last, reach, orders, span, work.kind, pulse, stars, True, *series)
 
-    def close(self) -> None:
-        """Let the threads go."""
-        self._pool.shutdown(wait=False)
+        def begin(thread: int, first: int, last: int) -> int:
+            expand(thread, first, last)
+            return int(kernels.classify(first, last, copies, length, pulse, stars, way, work))
 
-    def _expand(
-        self, x: np.ndarray, orders: int, length: float, pulse: int, stars: Stars, work: kernels.LeapWork
-    ) -> None:
-        terms, total, kind = work.terms, work.total, work.kind
-        self._each(x.size, lambda a, b: first_term(x, a, b, terms, total))
-        for k in range(1, orders + 1):
-            self._each(x.size, partial(_next, k, (length, kind, pulse, stars), (terms, total)))
+        def draw(_: int, first: int, last: int) -> None:
+            kernels.draw_noise(first, last, x, length, edges_of, *name, work)
 
-    def _each(self, size: int, phase: Callable[[int, int], Any]) -> int:
-        """Share out 0..size-1; return the sum of what comes back, where numbers do."""
-        edges = [size * part // self._size for part in range(self._size + 1)]
-        others = [self._pool.submit(phase, a, b) for a, b in pairwise(edges[1:])]
-        found = [phase(edges[0], edges[1]), *(other.result() for other in others)]
-        return sum(count for count in found if count is not None)
+        def kick(_: int, first: int, last: int) -> None:
+            kernels.kick_all(first, last, x, pulse, stars, work)
+
+        events, few, clusters = 0.0, 0, 0
+        kernels.sort_out(0, labels, x, work.kind)
+        for half in range(2):
+            if half == 0:
+                few = sum(self._each(labels, begin))
+                clusters = form_clusters(work.kind, pulse, stars, work.few) if few > 0 else 0
+            else:
+                self._each(labels, expand)
+            self._each(labels, expand_on)
+            status, more = kernels.flow(x, span, orders, pulse, edges_of, stars, way, clusters, *name, half, work)
+            events += more
+            if status == STUCK:
+                return int(status), events, few
+            if half == 0:
+                self._each(blocks, draw)
+                events += kernels.moved_in(blocks, work)
+                self._each(labels, kick)
+        mean_flow.turned_by(x, stars.centre[pulse] * length)
+        kernels.keep_copies(x, copies, work.kind)
+        return DONE, events, few
+
+    def _each(self, size: int, phase: Callable[[int, int, int], Any]) -> list[Any]:
+        """Share out 0..size-1; return what comes back."""
+        edges = [size * part // self.size for part in range(self.size + 1)]
+        own, *others = enumerate(pairwise(edges))
+        working = [self._pool.submit(phase, thread, *part) for thread, part in others]
+        return [phase(own[0], *own[1]), *(work.result() for work in working)]
 
 
-def _next(order: int, what: tuple[Any, ...], series: tuple[np.ndarray, np.ndarray], first: int, last: int) -> None:
-    next_term(order, *what, first, last, *series)
+def team_of(jobs: int, labels: int, reach: int, orders: int) -> Team | None:
+    """Give as many threads as there is work for, or None where one does it as fast.
+
+    Parameters
+    ----------
+    jobs : int
+        The most that are wanted.
+    reach, orders : int
+        Largest distance of coupled labels, and terms of the mean flow: their product is done twice at each seam.
+    """
+    if labels < WORTH:
+        return None
+    most = int(SHARE_TWICE * labels / max(1, 2 * reach * orders))
+    size = min(jobs, most, labels // (WORTH // 2))
+    return Team(size) if size > 1 else None

@@ -34,7 +34,7 @@ from copydyn.kernels.leap import Way
 from copydyn.kernels.memory import own
 from copydyn.kernels.per_label import MODE_PRINTED, MODE_SMOLIN
 from copydyn.kernels.roster import roster_of
-from copydyn.leaps import BIAS, FEW, LEAP_STEP, STEP_OF_FEW, leap_plan, most_events, stars_of
+from copydyn.leaps import BIAS, FEW, LEAP_STEP, STEP_OF_FEW, leap_plan, most_events, most_orders, stars_of
 from copydyn.meanfield import mean_field
 from copydyn.observables import energies, expectations
 from copydyn.refusal import BadType, BadValue
@@ -44,7 +44,7 @@ from copydyn.runs.conduct import Checkpoint, Part, conduct
 from copydyn.runs.courses import Advance, AdvanceAll, Replica, Replicas, plan_of
 from copydyn.runs.engines import Kernels, Leaping
 from copydyn.runs.recording import Records, Snapshot
-from copydyn.runs.team import WORTH, Team
+from copydyn.runs.team import team_of
 from copydyn.streams import as_seed, run_fingerprint, streams
 from copydyn.theories.settings import (
     as_admixture,
@@ -425,7 +425,8 @@ class CopyDynamics:
         assert self.few is not None
         stars, total = stars_of(train_of(experiment.system)), self._total(experiment)
         plan = leap_plan(experiment, plan_of(experiment), stars, self.leap_step, total)
-        team = Team(jobs) if jobs > 1 and experiment.system.size >= WORTH else None
+        reach, orders = int(stars.reach.max(initial=0)), most_orders(plan.leaps)
+        team = team_of(jobs, experiment.system.size, reach, orders)
         return Leaping(stars, plan, Way(self.few, self.phase_step), total, team)
 
     def _snapshots(self, experiment: Experiment, seed: int, replica: int) -> Iterator[Snapshot]:
