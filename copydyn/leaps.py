@@ -9,7 +9,7 @@ import numpy as np
 
 from copydyn.experiment import Experiment
 from copydyn.inputs import Matrix
-from copydyn.kernels.leap import Leaps, LeapWork, leap_scratch
+from copydyn.kernels.leap import Leaps
 from copydyn.kernels.mean_flow import MOST_TERMS, Stars, terms_needed
 from copydyn.kernels.replicas import Plan, Train
 from copydyn.refusal import BadValue
@@ -177,20 +177,3 @@ def _largest_sum(hamiltonian: Matrix) -> float:
     """Largest sum over a row of |H_ab|, b != a."""
     sums = np.asarray(abs(hamiltonian).sum(axis=1)).ravel() - np.abs(hamiltonian.diagonal())
     return float(sums.max(initial=0.0))
-
-
-def leap_bytes(labels: int, edges: int, orders: int) -> float:
-    """Memory that leaps take besides the result: the scratch of the kernel and both ends of every edge."""
-    small, large = (_bytes(leap_scratch(1 + size, 1 + size, orders)) for size in (0, 1000))
-    each = (large - small) / 1000.0  # of a label and an edge together
-    per_edge = _bytes(leap_scratch(1, 1001, orders)) / 1000.0 - small / 1000.0
-    return (each - per_edge) * labels + (per_edge + 2.0 * BYTES_OF_AN_END + BYTES_OF_AN_EDGE) * edges
-
-
-BYTES_OF_AN_END, BYTES_OF_AN_EDGE = 24.0, 40.0
-"""Of the lists of neighbours (`Stars`) and of edges (`Train`)."""
-
-
-def _bytes(work: LeapWork) -> int:
-    arrays = [array for array in work if isinstance(array, np.ndarray)]
-    return sum(array.nbytes for array in (*arrays, *work.few))

@@ -65,10 +65,23 @@ def _what_ran(results: Mapping[str, xr.Dataset]) -> Iterator[tuple[str, str]]:
     for name, one in results.items():
         own = f"'{name}' " if name != one.attrs["theory"] else ""
         yield "theory", f"{own}{one.attrs['theory']}{''.join(_settings(one))}"
+    for name, one in results.items():
+        if "leaps" in one.attrs:
+            whose = f"'{name}' " if len(results) > 1 else ""
+            yield "leaps", f"{whose}{_about_leaps(one)}"
     replicas = attrs.get("replicas", 1)
     seed = f", seed {attrs['seed']}" if "seed" in attrs else ""
     span = f"time {times[0]:g} to {times[-1]:g} in {result['time'].attrs['units']}"
     yield "run", f"{replicas} replica{'s' if replicas != 1 else ''}{seed}, {times.size} save times, {span}"
+
+
+def _about_leaps(result: xr.Dataset) -> str:
+    """Say how many leaps there were, and how their deterministic error compares with the noise."""
+    attrs = result.attrs
+    noise = 1.0 / math.sqrt(int(attrs["copies"]))
+    share = float(attrs["leap_error"]) / noise
+    said = f"{attrs['leaps']}, whose mean is off by less than {attrs['leap_error']:.2g}, {share:.2g} of the noise"
+    return f"{said}: bias-limited" if attrs["bias_limited"] else said
 
 
 def _figures(results: Mapping[str, xr.Dataset], comparisons: Mapping[str, xr.Dataset]) -> list[str]:

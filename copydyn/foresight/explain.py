@@ -98,7 +98,9 @@ def foresee(experiment: Experiment, theory: Theory, replicas: int, seed: int, pr
     ket = theory.encoded(experiment)
     law, left_out = _law(experiment, theory, ket)
     stages = stages_of(experiment, theory, ket)
-    cost = probe(experiment, theory, replicas, seed, events=sum(stage.events for stage in stages))
+    events = sum(stage.events for stage in stages)
+    leaps = theory.resolved(experiment).engine == "leap"  # whose cost has nothing to do with the events
+    cost = probe(experiment, theory, replicas, seed, events=None if leaps else events)
     if _last_finite(law) > 0 or experiment.tlist.size == 1:
         lines += ["", *_grid(_needed(experiment, theory, law, precision))]
         lines += ["", *_grid(_band(experiment, theory, law))]
@@ -143,6 +145,8 @@ def _settings(experiment: Experiment, theory: Theory) -> Iterator[str]:
         return
     settled = theory.resolved(experiment)
     yield f", {_whole(copies_in_all(experiment, theory))} copies, engine {settled.engine}, rule {settled.rule}"
+    if theory.engine == "auto":
+        yield f" ({theory.choice(experiment)[1]})"
     for name in ("spectators", "floor", "phase_spread"):
         if getattr(theory, name):
             yield f", {name.replace('_', ' ')} {getattr(theory, name):g}"

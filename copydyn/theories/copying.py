@@ -31,6 +31,7 @@ from copydyn.ensemble import (
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_copies, as_ket, as_whole, shown
 from copydyn.kernels.leap import Way
+from copydyn.kernels.mean_flow import MOST_TERMS
 from copydyn.kernels.memory import own
 from copydyn.kernels.per_label import MODE_PRINTED, MODE_SMOLIN
 from copydyn.kernels.roster import roster_of
@@ -39,7 +40,7 @@ from copydyn.meanfield import mean_field
 from copydyn.observables import energies, expectations
 from copydyn.refusal import BadType, BadValue
 from copydyn.rules import Rule
-from copydyn.runs import engines
+from copydyn.runs import engines, room
 from copydyn.runs.conduct import Checkpoint, Part, conduct
 from copydyn.runs.courses import Advance, AdvanceAll, Replica, Replicas, plan_of
 from copydyn.runs.engines import Kernels, Leaping
@@ -347,6 +348,7 @@ class CopyDynamics:
         settled = self.resolved(experiment)
         if settled.engine == "meanfield":
             return settled._mean_field(experiment, seed)
+        settled._require_room(experiment, replicas)
         records = settled._records(experiment, replicas)
         span = replicas * float(experiment.tlist[-1] - experiment.tlist[0])
         run = run_fingerprint(experiment, settled, seed, replicas)
@@ -428,6 +430,15 @@ class CopyDynamics:
         reach, orders = int(stars.reach.max(initial=0)), most_orders(plan.leaps)
         team = team_of(jobs, experiment.system.size, reach, orders)
         return Leaping(stars, plan, Way(self.few, self.phase_step), total, team)
+
+    def _require_room(self, experiment: Experiment, replicas: int) -> None:
+        """Refuse a run that memory would not hold, before anything is computed."""
+        labels = experiment.system.size
+        wanted = room.of_results(replicas, experiment.tlist.size, labels)
+        if self.engine == "leap":
+            edges = max(_edges(pulse.hamiltonian) for pulse in experiment.system.pulses)
+            wanted += room.of_leaps(labels, edges, MOST_TERMS // 4)
+        room.require(wanted)
 
     def _snapshots(self, experiment: Experiment, seed: int, replica: int) -> Iterator[Snapshot]:
         """Leap with one replica and stop at every save time."""
@@ -517,6 +528,12 @@ class CopyDynamics:
         plan = self._leaping(experiment).plan
         limited = plan.error > BIAS / math.sqrt(self._total(experiment))
         return {"leaps": plan.number, "leap_error": plan.error, "bias_limited": int(limited)}
+
+
+def _edges(hamiltonian: Any) -> int:
+    """Count the couplings of a matrix, dense or sparse."""
+    entries = np.count_nonzero(hamiltonian) if isinstance(hamiltonian, np.ndarray) else hamiltonian.nnz
+    return int(entries) // 2
 
 
 def _drift(experiment: Experiment, ket: np.ndarray) -> np.ndarray:
