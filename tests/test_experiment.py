@@ -149,7 +149,7 @@ BAD_SYSTEMS = [
 ]
 
 BAD_THEORIES = [
-    ({"engine": "warp"}, ValueError, "engine must be one of auto, exact, agents.*, but is 'warp'"),
+    ({"engine": "warp"}, ValueError, "engine must be one of auto, exact, leap, agents.*, but is 'warp'"),
     ({"engine": None}, ValueError, "engine must be one of"),
     ({"rule": "bohm"}, ValueError, "rule must be one of smolin, printed.*, but is 'bohm'"),
     ({"preparation": "guess"}, ValueError, "preparation must be one of largest_remainder, .*'guess'"),

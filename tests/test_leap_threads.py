@@ -88,7 +88,7 @@ def test_running_out_of_memory_is_foreseen(refuses, monkeypatch):
     refuses(
         lambda: CopyDynamics(10**12, "leap").evolve(experiment, seed=1),
         ValueError,
-        r"must fit into the 10 MB that are free, but would take about \d+ MB",
+        r"must fit into the 10 MB that are free, but would take about [0-9.]+ MB",
     )
 
 

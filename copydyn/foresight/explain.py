@@ -145,7 +145,7 @@ def _settings(experiment: Experiment, theory: Theory) -> Iterator[str]:
         return
     settled = theory.resolved(experiment)
     yield f", {_whole(copies_in_all(experiment, theory))} copies, engine {settled.engine}, rule {settled.rule}"
-    if theory.engine == "auto":
+    if theory.engine == "auto" and settled.engine == "leap":
         yield f" ({theory.choice(experiment)[1]})"
     for name in ("spectators", "floor", "phase_spread"):
         if getattr(theory, name):

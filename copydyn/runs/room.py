@@ -29,9 +29,9 @@ def of_leaps(labels: int, edges: int, orders: int) -> float:
     return labels * a_label + edges * (an_edge + BYTES_OF_AN_EDGE)
 
 
-def of_results(replicas: int, times: int, labels: int) -> float:
-    """Bytes of the counts of a result, and of what is made of them."""
-    return BYTES_OF_A_COUNT * replicas * times * labels
+def of_results(counts: int) -> float:
+    """Bytes of the counts of a result, replicas times save times times labels, and of what is made of them."""
+    return BYTES_OF_A_COUNT * counts
 
 
 def available() -> float:

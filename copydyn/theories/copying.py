@@ -44,7 +44,7 @@ from copydyn.runs import engines, room
 from copydyn.runs.conduct import Checkpoint, Part, conduct
 from copydyn.runs.courses import Advance, AdvanceAll, Replica, Replicas, plan_of
 from copydyn.runs.engines import Kernels, Leaping
-from copydyn.runs.recording import Records, Snapshot
+from copydyn.runs.recording import MOST_NUMBERS, Records, Snapshot
 from copydyn.runs.team import team_of
 from copydyn.streams import as_seed, run_fingerprint, streams
 from copydyn.theories.settings import (
@@ -433,8 +433,10 @@ class CopyDynamics:
 
     def _require_room(self, experiment: Experiment, replicas: int) -> None:
         """Refuse a run that memory would not hold, before anything is computed."""
-        labels = experiment.system.size
-        wanted = room.of_results(replicas, experiment.tlist.size, labels)
+        labels, numbers = experiment.system.size, replicas * experiment.tlist.size * experiment.system.size
+        if numbers > MOST_NUMBERS:
+            return  # which is refused with a sentence of its own
+        wanted = room.of_results(numbers)
         if self.engine == "leap":
             edges = max(_edges(pulse.hamiltonian) for pulse in experiment.system.pulses)
             wanted += room.of_leaps(labels, edges, MOST_TERMS // 4)
