@@ -7,9 +7,12 @@ questions, a table each, every rival in the same run:
   1e16 copies, and against the scheme that splits the evolution edge by edge (a two-level unitary and a normal draw for
   each edge, there and back), written here. The error is the total variation against the modes of the lattice, which
   contains the noise of 1e16 copies. A packet, whose tails are labels with few copies, and one that fills the lattice.
+  The goal, no more time than QuTiP, is missed: a third of a leap is random numbers, and the mean flow of each half
+  has nine terms, for an error a thousand times below the noise, where QuTiP's default is content with 1e-4.
 - The cost against N, from 1e6 to 1e18: goal, at most 1.15 times as much. Where labels have few copies less can be
   leapt, and small N cost more.
-- The cost against P: chains of 1e4, 1e5 and 1e6 sites; goal, linear within 20 %. With the bytes a site.
+- The cost against P: chains of 1e4, 1e5 and 1e6 sites; goal, linear within 20 %. With the bytes a site. It is missed:
+  the smallest chain stays in the processor's caches, while the largest comes from memory several times a leap.
 - A double slit of 512 x 512 sites, and one ensemble by one thread and by two.
 
 Seconds are those of the processor, but for threads, where they are those of the wall; medians of runs in turns.
@@ -182,18 +185,17 @@ def against_copies() -> tuple[str, bool]:
     return table(("ring of 16, N", "us a leap", "x N = 1e6"), rows), laps[-1].seconds <= GOAL_COPIES * first
 
 
-def chain(sites: int) -> Experiment:
+def chain(sites: int, span: float) -> Experiment:
     place = np.arange(sites)
     ket = 1.0 + 0.5 * np.cos(2 * np.pi * place / 100.0) * np.exp(0.4j * place)
-    return Experiment.of(lattice(sites).hamiltonian, ket / np.linalg.norm(ket), [0.0, 4.0])
+    return Experiment.of(lattice(sites).hamiltonian, ket / np.linalg.norm(ket), [0.0, span])
 
 
 def against_sites() -> tuple[str, bool]:
-    sizes = (10**4, 10**5, 10**6)
     rows, each = [], []
-    for sites in sizes:
-        experiment, theory = chain(sites), CopyDynamics(COPIES, "leap")
-        whole = race([partial(stepping, experiment, theory)], ROUNDS)[0]
+    for sites, span in ((10**4, 400.0), (10**5, 80.0), (10**6, 24.0)):
+        experiment, theory = chain(sites, span), CopyDynamics(COPIES, "leap")
+        whole = race([partial(stepping, experiment, theory)], 2)[0]
         each.append(1e9 * whole.seconds / (sites * whole.outcomes[0]))
         rows.append(
             [f"{sites:.0e}", f"{whole.seconds:.2f}", f"{each[-1]:.0f}", f"{room.of_leaps(sites, sites, 9) / sites:.0f}"]

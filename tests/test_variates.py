@@ -6,6 +6,7 @@ from numba import njit
 from scipy import stats
 from verdicts import assert_counts, assert_mean
 
+from copydyn.kernels import keyed
 from copydyn.kernels import variates as v
 
 # xoshiro256++ from the state 1, 2, 3, 4, as its authors' C code gives it
@@ -123,3 +124,70 @@ def test_alias_table_of_nothing_says_so():
 def test_below_reaches_every_number():
     state = a_state(4)
     assert_counts(np.bincount([v.below(state, 7) for _ in range(70_000)], minlength=7), np.full(7, 10_000.0))
+
+
+# Philox4x32-10 as its authors' known-answer tests give it: counter and key, and what they become
+PHILOX = (
+    ((0,) * 6, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    ((0xFFFFFFFF,) * 6, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    (
+        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344, 0xA4093822, 0x299F31D0),
+        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+    ),
+)
+
+
+@pytest.mark.parametrize(("counter_and_key", "words"), PHILOX)
+def test_philox_is_as_published(counter_and_key, words):
+    assert tuple(int(word) for word in keyed.philox(*counter_and_key)) == words
+
+
+def test_streams_of_other_names_differ():
+    state = a_state(1)
+    names = [(0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)]
+    starts = {tuple(int(word) for word in keyed.stream(state, *name)) for name in names}
+    starts |= {tuple(int(word) for word in keyed.stream(a_state(2), *names[0]))}
+    assert len(starts) == 6
+
+
+@njit
+def many_normals(state, size):
+    words, out = v.opened(state), np.empty(size)
+    for place in range(size):
+        out[place], words = v.next_normal(words)
+    return out
+
+
+@njit
+def many_poissons(state, mean, size):
+    words, out = v.opened(state), np.empty(size)
+    for place in range(size):
+        out[place], words = v.next_poisson(words, mean)
+    return out
+
+
+def test_normals_follow_their_law_into_the_tail():
+    sample = many_normals(a_state(6), 2_000_000)
+    edges = stats.norm.ppf(np.linspace(0, 1, 501))
+    assert_counts(np.histogram(sample, edges)[0], np.full(500, 4000.0))
+    beyond = np.abs(sample[np.abs(sample) > 3.6541528853610088])  # where the ziggurat ends
+    chance = 2 * stats.norm.sf(3.6541528853610088)
+    assert stats.binomtest(beyond.size, sample.size, chance).pvalue > 1e-5
+    assert stats.kstest(stats.norm.sf(beyond) * 2 / chance, "uniform").pvalue > 1e-5
+
+
+@pytest.mark.parametrize("mean", [0.02, 0.7, 5.0, 29.9, 30.0, 77.0, 1e4])
+def test_poissons_follow_their_law(mean):
+    sample = many_poissons(a_state(int(mean)), mean, 400_000).astype(int)
+    values = np.arange(max(0, sample.min() - 3), sample.max() + 4)
+    expected = stats.poisson.pmf(values, mean) * sample.size
+    keep = np.argsort(-expected)
+    assert_counts(np.bincount(sample - values[0], minlength=values.size)[keep], expected[keep])
+
+
+def test_poissons_of_huge_means_have_the_right_mean_and_spread():
+    for mean in (1e8 - 1, 1e12, 1e18):
+        standard = (many_poissons(a_state(7), mean, 200_000) - mean) / np.sqrt(mean)
+        assert_mean(standard, 0.0, detects=0.03)
+        assert_mean(standard**2, 1.0, detects=0.04)
+    assert np.all(many_poissons(a_state(7), 0.0, 10) == 0.0)

@@ -44,6 +44,12 @@ from copydyn.kernels.variates import next_poisson
 BLOCK = 1024
 """Edges that share a random stream."""
 
+AT_HAND = 2048
+"""Labels whose series are made together, where what is made twice at the seams is little."""
+
+SEAM = 8
+"""By how much they must be more than the labels of a seam."""
+
 MARGIN = 3.0
 """Distance, in roots of copies, that the mean flow must keep from few copies: what noise does to it in a leap."""
 
@@ -113,14 +119,21 @@ def leap(x, copies, length, orders, pulse, edges_of, stars, way, random_state, n
     """
     labels, blocks = x.size, noise_blocks(edges_of[0].size)
     events, few, clusters = 0.0, 0, 0
+    reach = stars.reach[pulse]
+    block = AT_HAND if SEAM * reach * orders <= AT_HAND else labels  # so many labels stay in the cache, term by term
     sort_out(0, labels, x, work.kind)
     for half in range(2):
         series = (work.terms, work.total, work.buffer[0])
-        expand(x, 0, labels, 0, orders, 0.5 * length, work.kind, pulse, stars, *series)
-        if half == 0:
-            few = classify(0, labels, copies, length, pulse, stars, way, work)
-            clusters = form_clusters(work.kind, pulse, stars, work.few) if few > 0 else 0
-        expand_on(0, labels, 0, orders, 0.5 * length, work.kind, pulse, stars, few > 0, *series)
+        for first in range(0, labels, block):
+            last = min(first + block, labels)
+            expand(x, first, last, reach, orders, 0.5 * length, work.kind, pulse, stars, *series)
+            if half == 0:
+                few += classify(first, last, copies, length, pulse, stars, way, work)
+        if half == 0 and few > 0:
+            clusters = form_clusters(work.kind, pulse, stars, work.few)
+        for first in range(0, labels, block):
+            last = min(first + block, labels)
+            expand_on(first, last, reach, orders, 0.5 * length, work.kind, pulse, stars, few > 0, *series)
         status, more = flow(
             x, 0.5 * length, orders, pulse, edges_of, stars, way, clusters, random_state, number, place, half, work
         )

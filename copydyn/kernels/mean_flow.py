@@ -118,7 +118,7 @@ def _orders(begin, end, first, last, reach, orders, length, kind, pulse, stars, 
 @kernel
 def _row(order, keep):
     """Where a term is put: those beyond `JUDGED` take turns if they are not kept."""
-    return order if keep or order <= JUDGED else JUDGED - 1 + order % 2
+    return order if keep or order <= JUDGED else JUDGED + 1 + (order - JUDGED - 1) % 2
 
 
 @kernel
