@@ -207,61 +207,31 @@ def flow(x, length, orders, pulse, edges_of, stars, way, clusters, random_state,
     if clusters == 0:
         for a in range(x.size):
             x[a] = work.total[a]
-        return 0, 0.0
-    done, events, piece, turn = 0.0, 0.0, 0, 1 - 2 * half
+        return DONE, 0.0
+    rest, events, piece, turn = length, 0.0, 0, 1 - 2 * half
     while True:
         name = 2 * (2 * piece + half) + OF_CLUSTERS
-        until = length - done
-        status, reached, more = _carry_clusters(
-            x,
-            until,
-            until,
-            orders,
-            pulse,
-            edges_of,
-            stars,
-            way,
-            clusters,
-            turn,
-            random_state,
-            number,
-            place,
-            name,
-            work,
-        )
-        if status == CUT:
-            until = reached
-            status, reached, more = _carry_clusters(
-                x,
-                length - done,
-                until,
-                orders,
-                pulse,
-                edges_of,
-                stars,
-                way,
-                clusters,
-                turn,
-                random_state,
-                number,
-                place,
-                name,
+        until, status = rest, CUT
+        while status == CUT:  # and once more, to where the first cluster asks for a cut
+            status, until, more = _carry_clusters(
+                x, rest, until, orders, pulse, edges_of, stars, way, clusters, turn, random_state, number, place, name,
                 work,
-            )
-            for a in range(x.size):
-                if work.kind[a] == MANY:
-                    work.total[a] = value_at(work.terms, orders, a, until / (length - done))
+            )  # fmt: skip
         if status == STUCK:
             return status, events
         events += more
+        if until == rest:
+            _hand_over(x, work)
+            return DONE, events
+        for a in range(x.size):
+            if work.kind[a] == MANY:
+                work.total[a] = value_at(work.terms, orders, a, until / rest)
         _hand_over(x, work)
-        if until >= length - done:
-            return 0, events
-        done += until
+        rest -= until
         piece += 1
         series = (work.terms, work.total, work.buffer[0])
-        expand(x, 0, x.size, 0, orders, length - done, work.kind, pulse, stars, *series)
-        expand_on(0, x.size, 0, orders, length - done, work.kind, pulse, stars, True, *series)
+        expand(x, 0, x.size, 0, orders, rest, work.kind, pulse, stars, *series)
+        expand_on(0, x.size, 0, orders, rest, work.kind, pulse, stars, True, *series)
 
 
 @kernel
