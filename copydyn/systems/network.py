@@ -13,8 +13,8 @@ from copydyn.refusal import BadValue
 
 
 def network(
-    sites: int,
-    edges: Sequence[Sequence[int]],
+    sites: int = 4,
+    edges: Sequence[Sequence[int]] = ((0, 1), (0, 2), (0, 3)),
     couplings: Sequence[float] | float = -1.0,
     phases: Sequence[float] | float = 0.0,
     energies: Sequence[float] | float = 0.0,
