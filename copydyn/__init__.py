@@ -7,6 +7,7 @@ and a `Schedule`; ``copydyn.theories`` evolve it, `compare` measures how far two
 - ``copydyn.theories``: CopyDynamics and Schrodinger; with a `Rule` or an `Alignment`, and a `Checkpoint` for long runs
 - ``copydyn.laws``: what N copies must give; ``infidelity_law`` and ``linear_noise`` are two of them
 - ``copydyn.parts``, ``histories``, ``observables``: what can be read off a result, an xarray.Dataset
+- `sweep`, `open_sweep`: a scenario at many values of its keys, on all cores or a cluster
 - ``copydyn.abm``: the same copies as agents of Mesa
 
 The public names are imported on first use, so that ``import copydyn`` costs next to nothing.
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from copydyn.rules import Harmonic, Rule
     from copydyn.runs.conduct import Checkpoint
     from copydyn.solve import copysolve
+    from copydyn.sweeps.api import sweep
+    from copydyn.sweeps.opening import open_sweep
 
 _HOME = {
     "Alignment": "copydyn.alignment",
@@ -44,7 +47,9 @@ _HOME = {
     "fit_exponent": "copydyn.comparison",
     "infidelity_law": "copydyn.laws",
     "linear_noise": "copydyn.laws",
+    "open_sweep": "copydyn.sweeps.opening",
     "plot": "copydyn.plots",
+    "sweep": "copydyn.sweeps.api",
 }
 _MODULES = (
     "abm",
@@ -76,7 +81,9 @@ __all__ = [
     "fit_exponent",
     "infidelity_law",
     "linear_noise",
+    "open_sweep",
     "plot",
+    "sweep",
     "theories",
 ]
 

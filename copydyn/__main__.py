@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from copydyn.refusal import Refusal
+from copydyn.sweeps import commands
 from copydyn.version import __version__
 
 HOLDS, DOES_NOT_HOLD, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
+            if arguments.command in commands.COMMANDS:
+                return commands.COMMANDS[arguments.command](arguments, _say)
             return _COMMANDS[arguments.command](arguments)
     except Refusal as refusal:
         for sentence in str(refusal).split("\n"):
@@ -121,8 +124,8 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"copydyn {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    scenario = commands.add_parser(
+    parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    scenario = parsers.add_parser(
         "scenario",
         help="run a scenario and check its claim",
         epilog=_EPILOG,
@@ -149,13 +152,14 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     scenario.add_argument("--no-plot", action="store_true", help="do not draw figure.png")
     scenario.add_argument("--quiet", action="store_true", help="print nothing but refusals")
-    foresee = commands.add_parser("explain", help="foresee precision, nodes, events, time and memory of a scenario")
+    foresee = parsers.add_parser("explain", help="foresee precision, nodes, events, time and memory of a scenario")
     foresee.add_argument("scenario", metavar="NAME_OR_PATH", help="a shipped scenario, or the path of a TOML file")
     foresee.add_argument("overrides", metavar="table.key=value", nargs="*", help="values in place of the file's")
     foresee.add_argument("--precision", metavar="P", default="0.01", help="deviation wanted of every n/N (0.01)")
-    commands.add_parser("list", help="name the shipped scenarios and what they claim")
+    commands.add(parsers, _jobs, _cores())
+    parsers.add_parser("list", help="name the shipped scenarios and what they claim")
     arguments, rest = parser.parse_known_args(argv)
-    unknown = [word for word in rest if word.startswith("-") or arguments.command == "list"]
+    unknown = [word for word in rest if word.startswith("-") or not hasattr(arguments, "overrides")]
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if rest:  # overrides that stand behind an option, which argparse leaves over

@@ -8,6 +8,7 @@ title = "Detuned Rabi flopping"
 [theory]       kind ("CopyDynamics" by default) and parameters of `copydyn.theories.THEORIES`
 [run]          replicas, seed
 [claim]        kind and parameters of `copydyn.claims.CLAIMS`
+[sweep]        what `python -m copydyn sweep` varies: see `copydyn.sweeps.asked`
 
 Several theories are written as [[theory]], with a `name` each; several claims, which must all hold, as [[claim]].
 """
@@ -35,7 +36,7 @@ from copydyn.theories import THEORIES, CopyDynamics
 from copydyn.theory import Theory
 from copydyn.toml_text import emitted
 
-TABLES = ("system", "preparation", "basis", "schedule", "theory", "run", "claim")
+TABLES = ("system", "preparation", "basis", "schedule", "theory", "run", "claim", "sweep")
 WORDS = ("title", "description")
 
 LONGEST_NAME = 40
@@ -110,21 +111,50 @@ def load(name_or_path: str, overrides: Sequence[str | Override] = ()) -> Scenari
     BadValue
         If there is no such file, or no TOML in it.
     """
-    return _scenario(read(name_or_path, overrides))
+    return made(read(name_or_path, overrides))
 
 
-def _scenario(source: Source) -> Scenario:
+def read_experiment(source: Source) -> Experiment:
+    """Make the experiment alone, of a scenario that is sound otherwise.
+
+    Raises
+    ------
+    BadScenario
+    """
+    reader = Reader(source)
+    experiment: Experiment = _experiment(reader)
+    reader.finish()
+    return experiment
+
+
+def read_theory(source: Source, number: int) -> Theory:
+    """Make one of the theories alone, of a scenario that is sound otherwise.
+
+    Raises
+    ------
+    BadScenario
+    """
+    reader = Reader(source)
+    place = reader.each("theory")[number]
+    theory: Theory = reader.make(place, reader.choose(place, THEORIES, "CopyDynamics"), besides=["name"])
+    reader.finish()
+    return theory
+
+
+def made(source: Source) -> Scenario:
+    """Make all that the tables of ``source`` describe.
+
+    Raises
+    ------
+    BadScenario
+        With one sentence a fault, each with its line.
+    """
     reader = Reader(source)
     reader.know(TABLES, WORDS)
-    system = reader.make("system", reader.choose("system", SYSTEMS))
-    preparation = reader.make("preparation", reader.choose("preparation", PREPARATIONS, "ket"), system)
-    times = reader.make("schedule", schedule)
+    experiment = _experiment(reader)
     theories = _theories(reader)
     run = reader.make("run", Run)
     claims = _claims(reader)
-    experiment = reader.attempt("preparation", Experiment, system, preparation, times)
-    basis = reader.make("basis", reader.choose("basis", BASES, "position"), system)
-    experiment = reader.attempt("basis", in_basis, experiment, basis)
     if experiment is not None:
         for place, (_, theory) in theories.items():
             if isinstance(theory, CopyDynamics):
@@ -147,6 +177,16 @@ def _scenario(source: Source) -> Scenario:
         tuple(claims.values()),
         source.tables,
     )
+
+
+def _experiment(reader: Reader) -> Any:
+    """Make the experiment; None with the faults noted."""
+    system = reader.make("system", reader.choose("system", SYSTEMS))
+    preparation = reader.make("preparation", reader.choose("preparation", PREPARATIONS, "ket"), system)
+    times = reader.make("schedule", schedule)
+    experiment = reader.attempt("preparation", Experiment, system, preparation, times)
+    basis = reader.make("basis", reader.choose("basis", BASES, "position"), system)
+    return reader.attempt("basis", in_basis, experiment, basis)
 
 
 def _theories(reader: Reader) -> dict[Table, tuple[str, Theory]]:

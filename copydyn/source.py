@@ -145,9 +145,9 @@ def parse_override(text: str) -> Override:
     text = text.encode("utf-8", "replace").decode()  # a command line may hold any bytes
     key, equals, value = text.partition("=")
     if not equals or not all(part.strip() for part in key.split(".")):
-        raise BadValue(f"{_one_line(text)}: an override must have the form table.key=value, such as theory.copies=1e5.")
+        raise BadValue(f"{one_line(text)}: an override must have the form table.key=value, such as theory.copies=1e5.")
     key = ".".join(part.strip() for part in key.split("."))
-    return Override(_one_line(text), key, parsed_value(value.strip()))
+    return Override(one_line(text), key, parsed_value(value.strip()))
 
 
 def read(name_or_path: str, overrides: Sequence[str | Override] = ()) -> Source:
@@ -257,11 +257,11 @@ def _unfit(path: Path) -> str:
 def _shortest(path: Path) -> str:
     """Give the path as seen from here where that is shorter."""
     try:
-        return _one_line(str(path.relative_to(Path.cwd())))
+        return one_line(str(path.relative_to(Path.cwd())))
     except (OSError, ValueError):
-        return _one_line(str(path))
+        return one_line(str(path))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Escape what would break a line or not print at all: each fault is one line."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

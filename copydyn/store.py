@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from copydyn import durable
 from copydyn.refusal import BadValue
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
@@ -54,11 +55,11 @@ def keep(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
         parent.mkdir(parents=True, exist_ok=True)
         workshop = _workshop(parent)
         for file, content in files.items():
-            _write(workshop / file, content)
-        _force(workshop)
+            durable.write(workshop / file, content)
+        durable.force(workshop)
         folder = _moved(workshop, parent, name)
         workshop = None
-        _force(parent)
+        durable.force(parent)
         return folder
     except OSError as cause:
         raise _refusal(parent, cause) from None
@@ -97,24 +98,6 @@ def _moved(workshop: Path, parent: Path, name: str) -> Path:
                 raise
         else:
             return folder
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file and wait until it is on disk."""
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _force(folder: Path) -> None:
-    """Wait until the names in ``folder`` are on disk; only POSIX can open a folder for that."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _refusal(parent: Path, cause: OSError | ValueError) -> BadValue:

@@ -65,15 +65,16 @@ def fingerprint(experiment: Experiment, theory: Any) -> bytes:
     return digest.digest()
 
 
-def run_fingerprint(experiment: Experiment, theory: Any, seed: int, replicas: int) -> bytes:
+def run_fingerprint(experiment: Experiment, theory: Any, seed: int, replicas: int, first: int = 0) -> bytes:
     """SHA-256 over everything that decides the bytes of a run, and what is kept of it: the code included."""
     digest = hashlib.sha256(fingerprint(experiment, theory))
-    digest.update(repr((seed, replicas, _stamp_of_code(), np.__version__)).encode())
+    digest.update(repr((seed, replicas, first, code_stamp(), np.__version__)).encode())
     return digest.digest()
 
 
 @cache
-def _stamp_of_code() -> str:
+def code_stamp() -> str:
+    """SHA-256 over the source of copydyn, which decides the bytes of a run as much as the seed does."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())

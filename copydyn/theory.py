@@ -28,9 +28,13 @@ class Theory(Protocol):
         seed: int | None = None,
         replicas: int = 1,
         *,
+        first: int = 0,
         progress: bool = False,
         jobs: int = 1,
         keep: Checkpoint | None = None,
     ) -> xr.Dataset:
-        """Evolve ``experiment``; one ``seed`` gives the same bytes every time, whatever ``jobs`` and ``keep`` are."""
+        """Evolve ``experiment``; one ``seed`` gives the same bytes every time, whatever ``jobs`` and ``keep`` are.
+
+        The replicas are those numbered from ``first`` on: what many give, several runs of fewer give as well.
+        """
         ...

@@ -6,6 +6,7 @@ the interpreter's lock: threads use all cores, share memory, and start at once, 
 
 from __future__ import annotations
 
+import math
 import shutil
 import signal
 import threading
@@ -14,6 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,6 +91,29 @@ class Checkpoint:
         as_real(self.every, "every", positive=True)
 
 
+class TimedOut(Exception):
+    """A run has taken longer than `time_limit` allows."""
+
+
+_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Let no run within take longer than so many seconds, where a number is given.
+
+    Raises
+    ------
+    TimedOut
+        A moment after the time is over.
+    """
+    token = _deadline.set(math.inf if seconds is None else time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, with a sentence that says how far the run has come and what is kept."""
 
@@ -122,6 +147,8 @@ def conduct(
         If the checkpoint is damaged or of another run.
     Interrupted
         On Ctrl-C, once the kernels have paused and the state is kept.
+    TimedOut
+        Where a `time_limit` is over.
     """
     jobs = as_whole(jobs, "jobs", least=1, most=MOST_JOBS)
     stage = _Stage(parts, run, keep, min(jobs, len(parts)))
@@ -133,6 +160,8 @@ def conduct(
         while not _over(playing):
             stage.keep_now_and_then()
             bar.show()
+            if time.monotonic() > _deadline.get():
+                raise TimedOut
     except KeyboardInterrupt:
         with _deaf():
             stage.close()

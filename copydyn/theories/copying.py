@@ -312,6 +312,7 @@ class CopyDynamics:
         seed: int | None = None,
         replicas: int = 1,
         *,
+        first: int = 0,
         progress: bool = False,
         jobs: int = 1,
         keep: Checkpoint | None = None,
@@ -322,6 +323,8 @@ class CopyDynamics:
         ----------
         seed : int, optional
             One seed, the same bytes: for any ``jobs``, and after a kill and a resume.
+        first : int
+            Number of the first replica; replica r of ``first = f`` is replica f + r of a run from 0.
         progress : bool
             Show a bar.
         jobs : int
@@ -344,6 +347,7 @@ class CopyDynamics:
         if not isinstance(experiment, Experiment):
             raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
         replicas = as_whole(replicas, "replicas", least=1)
+        first = as_whole(first, "first", most=MOST_NUMBERS)
         seed = as_seed(seed)
         settled = self.resolved(experiment)
         if settled.engine == "meanfield":
@@ -351,8 +355,9 @@ class CopyDynamics:
         settled._require_room(experiment, replicas)
         records = settled._records(experiment, replicas)
         span = replicas * float(experiment.tlist[-1] - experiment.tlist[0])
-        run = run_fingerprint(experiment, settled, seed, replicas)
-        conduct(settled._parts(experiment, seed, records, jobs), run, span, jobs=jobs, progress=progress, keep=keep)
+        run = run_fingerprint(experiment, settled, seed, replicas, first)
+        parts = settled._parts(experiment, seed, records, jobs, first)
+        conduct(parts, run, span, jobs=jobs, progress=progress, keep=keep)
         attrs = settled.attrs(experiment, seed, replicas) | {"engine_reason": self.choice(experiment)[1]}
         return result.new(experiment, records.variables(experiment), attrs)
 
@@ -479,8 +484,11 @@ class CopyDynamics:
     def _records(self, experiment: Experiment, replicas: int) -> Records:
         return Records.empty(experiment, replicas, follow=self.follow, events=self.record_events, aligned=self.aligned)
 
-    def _parts(self, experiment: Experiment, seed: int, records: Records, jobs: int) -> list[Part]:
-        """Share out the replicas: counted copies many at a time, copies with rows one ensemble at a time."""
+    def _parts(self, experiment: Experiment, seed: int, records: Records, jobs: int, number: int) -> list[Part]:
+        """Share out the replicas: counted copies many at a time, copies with rows one ensemble at a time.
+
+        The first of them has the ``number``.
+        """
         train, plan = train_of(experiment.system), plan_of(experiment)
         kernels = self._kernels
         scratch = partial(kernels.scratch, train, self._total(experiment))
@@ -493,12 +501,12 @@ class CopyDynamics:
                 advance, scratch = leaping.advance_replicas, partial(leaping.scratch, train)
             edges = np.linspace(0, replicas, min(replicas, MOST_PARTS) + 1).astype(int).tolist()
             for first, last in pairwise(edges):
-                begin = partial(self._start, experiment, seed, last - first, first)
+                begin = partial(self._start, experiment, seed, last - first, number + first)
                 mine = records.of(first, last)
                 parts.append(Replicas(begin, advance, scratch, experiment, train, plan, mine))
         else:
             room = engines.LOG_A_CALL if self.record_events else 0
-            for replica, start in enumerate(zip(*self._start(experiment, seed, replicas, 0))):
+            for replica, start in enumerate(zip(*self._start(experiment, seed, replicas, number))):
                 begin_one = partial(self._ensemble, *start)
                 mine = records.of(replica, replica + 1)
                 parts.append(Replica(begin_one, kernels.advance, scratch, experiment, train, plan, mine, room))

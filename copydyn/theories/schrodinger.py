@@ -38,6 +38,7 @@ class Schrodinger:
         seed: int | None = None,
         replicas: int = 1,
         *,
+        first: int = 0,
         progress: bool = False,
         jobs: int = 1,
         keep: Checkpoint | None = None,

@@ -1,0 +1,77 @@
+"""Files that are on disk whole or not at all: written beside their place, forced to disk, and renamed into it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import suppress
+from pathlib import Path
+
+
+def put(path: Path, content: bytes, drafts: Path) -> None:
+    """Write ``content`` to ``path``, which whoever looks finds whole, as it was before, or missing.
+
+    Parameters
+    ----------
+    drafts : Path
+        A folder on the same disk for what is being written; a killed process leaves its draft there.
+
+    Raises
+    ------
+    OSError
+        Nothing of the draft is left behind then.
+    """
+    draft = drafts / f"{path.name}.{platform.node()}.{os.getpid()}"
+    try:
+        write(draft, content, exclusive=False)
+        os.replace(draft, path)
+    except BaseException:
+        with suppress(OSError):  # what made the writing fail is what its author wants to hear
+            os.unlink(draft)
+        raise
+    force(path.parent)
+
+
+def write(path: Path, content: bytes, *, exclusive: bool = True) -> None:
+    """Write a file, which must be new where ``exclusive``, and wait until it is on disk.
+
+    Raises
+    ------
+    OSError
+    """
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if exclusive else os.O_TRUNC)
+    handle = os.open(path, flags, 0o666)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(handle, rest) :]  # a disk that is nearly full takes a part
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read(path: Path) -> bytes:
+    """Read a whole file; a link is none.
+
+    Raises
+    ------
+    OSError
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        pieces = [piece := os.read(handle, max(1, os.fstat(handle).st_size))]
+        while piece:
+            pieces.append(piece := os.read(handle, 1 << 20))
+    finally:
+        os.close(handle)
+    return b"".join(pieces)
+
+
+def force(folder: Path) -> None:
+    """Wait until the names in ``folder`` are on disk; only POSIX can open a folder for that."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,240 @@
+"""A sweep as it is asked for, on the command line, in the [sweep] table of a scenario, or in Python, into a `Recipe`.
+
+[sweep]       replicas, target_error, target, max_replicas, timeout, batch
+[sweep.grid]  an axis a key: theory.copies = [1e3, 1e4], system.detuning = "linspace(0, 2, 21)"
+[[sweep.zip]] keys that change together, and are one axis
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from copydyn.inputs import as_real, as_whole
+from copydyn.parsing import Reader
+from copydyn.refusal import BadValue, Refusal
+from copydyn.scenario import Run, Scenario, made
+from copydyn.source import BadScenario, Override, Source, parse_override, read
+from copydyn.streams import as_seed
+from copydyn.sweeps.axes import Axis, parse_axis, parse_values, zipped
+from copydyn.sweeps.recipe import Recipe, Target, json_copy
+from copydyn.toml_text import shown
+
+TRIED = 64
+"""Values of an axis that are tried before the sweep begins; of more, some in between are left to the sweep."""
+
+TABLES_OF_AXES = ("grid", "zip")
+
+REPLICAS_BY_DEFAULT = 100
+"""How many times more replicas than a run has a target may take, if nothing is said."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What [sweep] may say besides its axes; see `python -m copydyn sweep --help`.
+
+    Raises
+    ------
+    BadType, BadValue
+    """
+
+    replicas: int | None = None
+    target_error: float | None = None
+    target: str = "probability"
+    max_replicas: int | None = None
+    timeout: float | None = None
+    batch: int | None = None
+    scenario: str = ""
+    order: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.replicas is not None:
+            as_whole(self.replicas, "replicas", least=1)
+        if self.timeout is not None:
+            as_real(self.timeout, "timeout", positive=True)
+        if self.max_replicas is not None and self.target_error is None:
+            raise BadValue("max_replicas is about a target_error, but there is none; give one, or replicas alone.")
+        if self.target_error is not None:
+            Target(self.target_error, self.max_replicas or 1, self.target)
+
+
+class Asked(NamedTuple):
+    """What to compute, and how long one run may take."""
+
+    recipe: Recipe
+    timeout: float | None
+
+
+def asked(
+    name_or_path: str,
+    axes: Sequence[str] = (),
+    *,
+    options: Sequence[Override] = (),
+    seed: int | None = None,
+    more: Sequence[Axis] = (),
+) -> Asked:
+    """Read a sweep.
+
+    Parameters
+    ----------
+    name_or_path : str
+        A scenario, with or without a [sweep] table.
+    axes : sequence of str
+        "theory.copies=1e3,1e4" is an axis, "theory.copies=1e3" a value in place of the file's.
+    options : sequence of Override
+        Of "sweep.replicas", "run.seed" and so on.
+    seed : int, optional
+        Where neither the scenario nor ``options`` has one; a fresh one by default.
+    more : sequence of Axis
+        Axes from elsewhere.
+
+    Raises
+    ------
+    BadScenario
+        With one sentence a fault, each with its line or the expression that it stands in.
+    """
+    source = read(name_or_path)
+    given: list[Axis] = []
+    fixed: list[str] = []
+    for text in axes:
+        try:
+            axis = parse_axis(text)
+            if axis is None:
+                override = parse_override(text)
+                source.override(override)
+                fixed.append(override.key)
+            else:
+                given.append(axis)
+        except Refusal as refusal:
+            source.faults.append(str(refusal))
+    for option in options:
+        source.override(option)
+    return _asked(source, [*given, *more], fixed, seed)
+
+
+def recipe_in(path: Path) -> Recipe:
+    """Read the recipe that `Recipe.written` has written.
+
+    Raises
+    ------
+    BadValue
+        If the file is damaged.
+    """
+    return _asked(read(str(path)), [], [], None, tried=False).recipe
+
+
+def _asked(source: Source, given: list[Axis], fixed: Sequence[str], seed: int | None, *, tried: bool = True) -> Asked:
+    reader = Reader(source)
+    options = reader.make("sweep", Options, besides=TABLES_OF_AXES) or Options()
+    own = _axes_of(source, reader.faults)
+    table = source.tables.pop("sweep", None)
+    taken = {key for axis in given for key in axis.keys} | set(fixed)
+    axes = [axis for axis in own if not taken.intersection(axis.keys)] + given
+    if isinstance(table, dict) and isinstance(options.order, list):
+        places = {key: number for number, key in enumerate(options.order)}
+        axes.sort(key=lambda axis: places.get(axis.keys[0], len(places)))
+    run = reader.make("run", Run)
+    if reader.faults:
+        raise BadScenario(list(dict.fromkeys([*reader.faults, *(_faults_of(source, axes) if tried else ())])))
+    replicas = run.replicas if options.replicas is None else int(options.replicas)
+    target = None
+    if options.target_error is not None:
+        most = options.max_replicas if options.max_replicas is not None else REPLICAS_BY_DEFAULT * replicas
+        target = Target(float(options.target_error), int(most), options.target)
+    chosen = as_seed(seed if run.seed is None else run.seed)
+    name = options.scenario or source.name
+    if tried and (faults := _faults_of(source, axes)):
+        raise BadScenario(faults)
+    recipe = Recipe(name, source.tables, tuple(axes), chosen, replicas, target, options.batch)
+    return Asked(recipe, options.timeout)
+
+
+def _axes_of(source: Source, faults: list[str]) -> list[Axis]:
+    """Read the axes in [sweep.grid] and [[sweep.zip]]."""
+    table = source.tables.get("sweep")
+    if not isinstance(table, dict):
+        return []
+    axes = []
+    grid, bundles = table.get("grid", {}), table.get("zip", [])
+    if not isinstance(grid, dict):
+        faults.append(f"{source.place_of('sweep', 'grid')}: [sweep] grid must be a table, but is {shown(grid)}.")
+        grid = {}
+    bundles = [bundles] if isinstance(bundles, dict) else bundles
+    if not isinstance(bundles, list) or not all(isinstance(bundle, dict) for bundle in bundles):
+        faults.append(f"{source.place_of('sweep', 'zip')}: [sweep] zip must be tables, but is {shown(bundles)}.")
+        bundles = []
+    wanted: list[tuple[tuple[str | int, ...], dict[str, Any]]] = []
+    wanted += [(("sweep", "grid"), {key: value}) for key, value in _flat(grid).items()]
+    wanted += [(("sweep", "zip", number), _flat(bundle)) for number, bundle in enumerate(bundles)]
+    for above, columns in wanted:
+        try:
+            axes.append(_axis_of(columns, source, above))
+        except Refusal as refusal:
+            faults.append(str(refusal))
+    return axes
+
+
+def _axis_of(columns: Mapping[str, Any], source: Source, above: tuple[str | int, ...]) -> Axis:
+    place = source.place_of(*above, *next(iter(columns), "").split("."))
+    if not columns:
+        raise BadValue(f"{place}: [[sweep.zip]] must have keys that change together, but is empty.")
+    made: dict[str, list[Any]] = {}
+    for key, values in columns.items():
+        where = source.place_of(*above, *key.split("."))
+        if isinstance(values, str):
+            parsed = parse_values(values, where)
+            made[key] = [values] if parsed is None else parsed
+        elif isinstance(values, list):
+            made[key] = values
+        else:
+            raise BadValue(
+                f'{where}: [sweep] {key} must be a list or an expression in quotes, such as "linspace(0,2,21)", but is '
+                f"{shown(values)}."
+            )
+    return zipped(made, place)
+
+
+def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Give nested tables as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{rest}": entry for rest, entry in _flat(value).items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _faults_of(source: Source, axes: Sequence[Axis]) -> list[str]:
+    """Try the first point, and then every axis by itself: what is wrong with a value is said before anything runs."""
+    faults: list[str] = []
+    first = [(axis, 0) for axis in axes]
+    _try(source, first, faults)
+    if faults:
+        return faults
+    for number, axis in enumerate(axes):
+        for place in np.unique(np.linspace(0, len(axis) - 1, min(TRIED, len(axis))).astype(int)).tolist()[1:]:
+            _try(source, [*first[:number], (axis, place), *first[number + 1 :]], faults)
+            if faults:
+                return faults
+    return faults
+
+
+def _try(source: Source, places: Sequence[tuple[Axis, int]], faults: list[str]) -> Scenario | None:
+    tables = json_copy(source.tables)
+    tried = replace(source, tables=tables, places=dict(source.places), faults=list(source.faults))
+    tables.pop("claim", None)  # they are not judged in a sweep
+    for axis, place in places:
+        for key, value in zip(axis.keys, axis.values[place]):
+            tried.override(Override(f"{axis.origin}: {key}={shown(value)}", key, value))
+    try:
+        return made(tried)
+    except BadScenario as bad:
+        faults += [fault for fault in bad.faults if fault not in faults]
+    except Refusal as refusal:
+        faults.append(str(refusal))
+    return None

@@ -1,0 +1,392 @@
+"""Driving a sweep: which blocks are missing, who works on them, what is seen of it, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from copydyn import durable
+from copydyn.sweeps.crew import PATIENCE, Answer, Team
+from copydyn.sweeps.recipe import Block, Recipe
+from copydyn.sweeps.store import Entry, Store, unwritable
+from copydyn.sweeps.work import Task, about, block_name, reached
+from copydyn.wording import duration
+
+BEAT = 2.0
+"""Seconds between two signs of life."""
+
+GLANCE = 0.2
+"""Seconds between two looks at the bar."""
+
+SILENCE = 15.0
+"""Seconds after which somebody who was at work is taken for dead."""
+
+IN_HAND = 2
+"""Tasks a worker, so that none waits for its next one."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, with a sentence that says what is kept and how to go on."""
+
+
+@dataclass
+class Tally:
+    """How far a sweep is.
+
+    Parameters
+    ----------
+    total, found, done, failed : int
+        Strands: of this sweep or shard, there at its start, made since, and those of either that have failed.
+    sentence : str
+        The first fault.
+    """
+
+    total: int = 0
+    found: int = 0
+    done: int = 0
+    failed: int = 0
+    sentence: str = ""
+    begun: float = field(default_factory=time.monotonic)
+
+    def text(self, folder: Path) -> str:
+        """Say how it has ended."""
+        seconds = time.monotonic() - self.begun
+        there = f"{self.found} of them were there already; " if self.found else ""
+        made = f"{self.done} made in {duration(seconds)}" if self.done else "nothing was left to do"
+        lines = [f"{self.total} {'runs' if self.total != 1 else 'run'}, {there}{made}", f"  kept in       {folder}"]
+        if self.failed:
+            lines.append(f"  failed        {self.failed}, the first one because: {self.sentence or 'see status'}")
+        return "\n".join(lines)
+
+    @property
+    def rate(self) -> float:
+        """Strands a second."""
+        return self.done / max(time.monotonic() - self.begun, 1e-9)
+
+
+def drive(
+    recipe: Recipe,
+    store: Store,
+    team: Team,
+    *,
+    shard: tuple[int, int] = (1, 1),
+    timeout: float | None = None,
+    retry: bool = False,
+    progress: bool = False,
+) -> Tally:
+    """Make whatever is missing of a sweep, and return once all of it is committed.
+
+    Parameters
+    ----------
+    shard : (int, int)
+        (i, n): every n-th block, from the i-th on.
+    timeout : float, optional, seconds
+        Of one run.
+    retry : bool
+        Make runs that have failed once more.
+    progress : bool
+        Show a bar.
+
+    Raises
+    ------
+    BadValue
+        If the store cannot be written.
+    Stopped
+        On Ctrl-C.
+    """
+    return _Drive(recipe, store, team, shard, timeout, retry, progress).go()
+
+
+class _Drive:
+    def __init__(
+        self,
+        recipe: Recipe,
+        store: Store,
+        team: Team,
+        shard: tuple[int, int],
+        timeout: float | None,
+        retry: bool,
+        progress: bool,
+    ) -> None:
+        self.recipe, self.store, self.team, self.timeout, self.shard = recipe, store, team, timeout, shard
+        try:
+            store.tidy()
+            store.remember(recipe.written())
+        except OSError as cause:
+            raise unwritable(store.folder, cause) from None
+        self.sweep = store.sweeps()[-1].name
+        self.index = store.index()
+        self.empty = len(self.index) == 0
+        self.retry = retry
+        self.tally = Tally(total=sum(block.stop - block.start for block in recipe.blocks(shard)))
+        self.asked = 0
+        self.suspects: dict[int, list[int]] = {}  # blocks whose worker died, with the strands that are still open
+        self.life = _Life(store, self.tally)
+        self.bar = _Bar(self.tally, progress)
+
+    def go(self) -> Tally:
+        missing = self._missing()
+        try:
+            self.life.beat(force=True)
+            more = True
+            while more or self.asked:
+                while more and self.asked < IN_HAND * self.team.size:
+                    task = next(missing, None)
+                    more = task is not None
+                    if task is not None:
+                        self._ask(task)
+                for answer in self.team.answers(GLANCE):
+                    self._take(answer)
+                self.life.beat()
+                self.bar.show()
+            self.team.close()
+        except KeyboardInterrupt:
+            self.team.close(patience=PATIENCE)
+            self.life.end("interrupted")
+            self.bar.close()
+            raise Stopped(self._farewell()) from None
+        except BaseException:
+            self.team.close()
+            self.life.end("broken off")
+            self.bar.close()
+            raise
+        self.life.end("")
+        self.bar.close()
+        return self.tally
+
+    def _missing(self) -> Iterator[Task]:
+        """Give a task for every block that is not whole, or is in pieces still."""
+        for block in self._blocks():
+            name = block_name(self.recipe, block) if self.index.pieces or self.life.others else ""
+            if self.life.others and self.store.has(name):
+                self.tally.found += block.stop - block.start
+                continue
+            found, missing, failed = self._survey(block)
+            pieces = self.index.pieces.get(name, [])
+            if missing or pieces:
+                found = list(dict.fromkeys([*found, *pieces]))
+                yield Task(str(self.store.folder), self.sweep, block, tuple(found), self.timeout, retry=self.retry)
+            else:
+                self.tally.found += block.stop - block.start
+                self.tally.failed += failed
+
+    def _blocks(self) -> Iterable[Block]:
+        """Give the blocks; where somebody else is at work on the same store, from the end, to meet in the middle."""
+        blocks = self.recipe.blocks(self.shard)
+        return reversed(list(blocks)) if self.life.others else blocks
+
+    def _survey(self, block: Block) -> tuple[list[str], int, int]:
+        """Name the records in which runs of a block stand; count its strands that are not whole, and that failed."""
+        if self.empty:
+            return [], block.stop - block.start, 0
+        found: dict[str, None] = {}
+        missing = failures = 0
+        for strand in self.recipe.strands_of(block):
+            first, target = strand.first, self.recipe.target
+            while True:
+                replicas = strand.replicas if target is None else min(strand.replicas, target.most - first)
+                place = self.index.find(self.recipe.key(strand, first, replicas))
+                if place is not None:
+                    found[place.name] = None
+                if place is None or (self.retry and place.row < 0):
+                    missing += 1
+                    break
+                first += replicas
+                failures += place.row < 0
+                if target is None or place.row < 0 or reached(place.error, first, target):
+                    break
+        return list(found), missing, failures
+
+    def _ask(self, task: Task) -> None:
+        self.asked += 1
+        self.team.ask(task)
+
+    def _take(self, answer: Answer) -> None:
+        self.asked -= 1
+        task, outcome = answer.task, answer.outcome
+        if answer.bug:
+            raise RuntimeError(f"a worker of the sweep is at fault:\n{answer.bug}")
+        if answer.fault:
+            raise unwritable(self.store.folder, OSError(0, answer.fault))
+        if outcome is None:
+            self._suspect(task)
+            return
+        if task.only is not None:
+            self._cleared(task)
+            return
+        self.tally.done += outcome.done
+        self.tally.failed += outcome.failed
+        self.tally.sentence = self.tally.sentence or outcome.sentence
+
+    def _suspect(self, task: Task) -> None:
+        """Go through a block whose worker has died strand by strand, and blame the one that kills its worker again."""
+        if task.only is None:
+            strands = list(range(task.block.stop - task.block.start))
+            self.suspects[task.block.number] = strands
+            for strand in strands:
+                self._ask(task._replace(only=strand))
+            return
+        culprit = self.recipe.strands_of(task.block)[task.only]
+        key = self.recipe.key(culprit, culprit.first, culprit.replicas)
+        fault = (
+            "the process that computed it died twice: it was killed, ran out of memory, crashed, or did not listen to "
+            "its timeout; take fewer labels or replicas."
+        )
+        values = self.recipe.values(culprit.point)
+        entry = Entry(key, self.recipe.theories[culprit.theory], values, culprit.first, culprit.replicas, fault=fault)
+        try:
+            self.store.commit(block_name(self.recipe, task.block), [entry], b"", "", about(self.recipe), whole=False)
+        except OSError as cause:
+            raise unwritable(self.store.folder, cause) from None
+        self._cleared(task)
+
+    def _cleared(self, task: Task) -> None:
+        """Once all strands of a suspect block are through, merge them."""
+        left = self.suspects[task.block.number]
+        left.remove(task.only or 0)
+        if not left:
+            del self.suspects[task.block.number]
+            self.index, self.empty = self.store.index(), False
+            pieces = self.index.pieces.get(block_name(self.recipe, task.block), [])
+            found = dict.fromkeys([*self._survey(task.block)[0], *pieces])
+            self._ask(task._replace(only=None, retry=False, found=tuple(found)))
+
+    def _farewell(self) -> str:
+        tally = self.tally
+        return (
+            f"interrupted with {tally.found + tally.done} of {tally.total} points done, all of which are kept in "
+            f"{self.store.folder}; the same command goes on from there."
+        )
+
+
+class _Life:
+    """A small file that says, every other second, that somebody is at work, and how far."""
+
+    def __init__(self, store: Store, tally: Tally) -> None:
+        self._store, self._tally = store, tally
+        self._path = store.folder / "live" / f"{platform.node()}-{os.getpid()}.json"
+        self._since, self._last = _now(), 0.0
+        self.others = self._others()
+
+    def beat(self, *, force: bool = False) -> None:
+        """Write it, if the last time is long enough ago."""
+        if force or time.monotonic() - self._last > BEAT:
+            self._last = time.monotonic()
+            self.others = self._others()
+            self._write("running")
+
+    def end(self, why: str) -> None:
+        """Take it away, or leave it as a word of how the sweep ended."""
+        if why:
+            self._write(why)
+        else:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    def _others(self) -> bool:
+        """Tell whether somebody else is at work on the same store."""
+        signs = signs_of_life(self._store)
+        return any(sign.alive and sign.path != self._path for sign in signs)
+
+    def _write(self, state: str) -> None:
+        tally = self._tally
+        body = {
+            "state": state,
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "since": self._since,
+            "seen": _now(),
+            "time": time.time(),
+            "total": tally.total,
+            "found": tally.found,
+            "done": tally.done,
+            "failed": tally.failed,
+            "rate": tally.rate,
+        }
+        with suppress(OSError):  # it is a courtesy, and not worth a sweep
+            durable.put(self._path, json.dumps(body).encode(), self._store.drafts)
+
+
+class Sign(NamedTuple):
+    """Of life: what somebody who works, or has worked, on a store says.
+
+    Parameters
+    ----------
+    path : Path
+    said : dict
+        state, host, pid, since, seen, time, total, found, done, failed, rate.
+    """
+
+    path: Path
+    said: dict[str, Any]
+
+    @property
+    def silent(self) -> float:
+        """Seconds since it was heard."""
+        return max(0.0, time.time() - float(self.said["time"]))
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is at work still."""
+        return self.said["state"] == "running" and self.silent < SILENCE
+
+
+def signs_of_life(store: Store) -> list[Sign]:
+    """Read who works, or has worked, on a store."""
+    signs = []
+    try:
+        paths = sorted((store.folder / "live").glob("*.json"))
+    except OSError:
+        return []
+    for path in paths:
+        try:
+            said = json.loads(durable.read(path))
+            sign = Sign(path, {**said, "time": float(said["time"]), "state": str(said["state"])})
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            continue  # a courtesy, which may be damaged
+        signs.append(sign)
+    return signs
+
+
+class _Bar:
+    """Done, failed, rate and time left."""
+
+    def __init__(self, tally: Tally, progress: bool) -> None:
+        self._tally, self._bar = tally, None
+        if progress:
+            from tqdm import tqdm
+
+            columns, lines = shutil.get_terminal_size()
+            self._bar = tqdm(
+                total=tally.total, desc="points", unit="point", leave=False, ncols=columns, nrows=lines, file=sys.stderr
+            )
+
+    def show(self) -> None:
+        """Draw it anew."""
+        if self._bar is None:
+            return
+        tally = self._tally
+        if tally.failed:
+            self._bar.set_postfix_str(f"{tally.failed} failed", refresh=False)
+        self._bar.initial = tally.found
+        self._bar.n = tally.found + tally.done
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Take it away."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

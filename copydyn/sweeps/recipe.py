@@ -1,0 +1,361 @@
+"""What a sweep computes: a scenario, its axes, one seed; which points that makes, and what each run is called."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import ceil, prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from copydyn.inputs import as_real, as_whole
+from copydyn.refusal import BadValue
+from copydyn.source import BadScenario, Override, Source
+from copydyn.streams import code_stamp
+from copydyn.sweeps.axes import Axis, canonical
+from copydyn.toml_text import emitted, shown
+
+MOST_POINTS = 100_000_000
+"""Points beyond which a typing error is likelier than a wish."""
+
+REPLICAS_A_RUN = 1024
+"""More replicas of a point are shared out among several runs."""
+
+MOST_BLOCKS = 256
+"""Blocks into which a sweep is cut while they stay below `LARGEST_BLOCK`: few files, and work for many cores."""
+
+LARGEST_BLOCK = 1024
+"""Strands of a block."""
+
+TARGETS = ("probability", "max_deviation", "total_variation", "infidelity")
+
+DECIDE = ("system", "preparation", "basis", "schedule")
+"""Tables that, besides the theory's, decide what is computed."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """When a point has enough replicas: as soon as the largest standard error of ``of`` is below ``error``.
+
+    Parameters
+    ----------
+    error : float
+    most : int
+        Replicas at which it is given up.
+    of : {"probability", "max_deviation", "total_variation", "infidelity"}
+        A mean over replicas; the largest error over save times, and labels, counts.
+    """
+
+    error: float
+    most: int
+    of: str = "probability"
+
+    def __post_init__(self) -> None:
+        as_real(self.error, "target_error", positive=True)
+        as_whole(self.most, "max_replicas", least=1)
+        if self.of not in TARGETS:
+            raise BadValue(f"target must be one of {', '.join(TARGETS)}, but is {shown(self.of)}.")
+
+
+class Strand(NamedTuple):
+    """Runs that are made one after the other: those of one theory at one point, or some of their replicas.
+
+    Parameters
+    ----------
+    theory : int
+    point : int
+        In the order of the axes, the last one fastest.
+    first, replicas : int
+        Of the first run; with a target, runs of as many replicas follow.
+    """
+
+    theory: int
+    point: int
+    first: int
+    replicas: int
+
+
+class Block(NamedTuple):
+    """Strands that make one file, if their runs have one shape.
+
+    Parameters
+    ----------
+    number : int
+        Among the blocks of the sweep.
+    theory : int
+    start, stop : int
+        Strands of the theory.
+    """
+
+    number: int
+    theory: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """Everything that decides the results of a sweep.
+
+    Parameters
+    ----------
+    name : str
+        Of the scenario.
+    tables : dict
+        The scenario's, without [sweep], with the overrides applied.
+    axes : tuple of Axis
+    seed : int
+    replicas : int
+        Of each point; with a target, of each of its runs.
+    target : Target, optional
+    batch : int, optional
+        Strands of a block.
+    """
+
+    name: str
+    tables: dict[str, Any]
+    axes: tuple[Axis, ...]
+    seed: int
+    replicas: int
+    target: Target | None = None
+    batch: int | None = None
+    _templates: dict[int, _Template] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        as_whole(self.replicas, "replicas", least=1)
+        if self.batch is not None:
+            as_whole(self.batch, "batch", least=1, most=LARGEST_BLOCK)
+        if self.target is not None and self.target.most < self.replicas:
+            raise BadValue(
+                f"max_replicas must be at least the {self.replicas} replicas of a run, but is {self.target.most}."
+            )
+        keys = [key for axis in self.axes for key in axis.keys]
+        for number, key in enumerate(keys):
+            for other in keys[:number]:
+                if key == other or key.startswith(f"{other}.") or other.startswith(f"{key}."):
+                    raise BadValue(f"'{key}' must be swept by one axis, but '{other}' is another's; drop one of them.")
+        if self.points > MOST_POINTS:
+            raise BadValue(
+                f"a sweep must have at most {MOST_POINTS} points, but its axes have "
+                f"{' x '.join(str(len(axis)) for axis in self.axes)}; take fewer values."
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many values each axis has."""
+        return tuple(map(len, self.axes))
+
+    @property
+    def points(self) -> int:
+        """How many points there are."""
+        return prod(self.shape)
+
+    @cached_property
+    def theories(self) -> list[str]:
+        """Names of the theories, as `copydyn.scenario` gives them."""
+        tables = self.theory_tables
+        kinds = [str(table.get("kind", "CopyDynamics")) for table in tables]
+        unnamed = [kind for kind, table in zip(kinds, tables) if "name" not in table]
+        names, numbers = [], dict.fromkeys(unnamed, 0)
+        for kind, table in zip(kinds, tables):
+            if "name" in table:
+                names.append(str(table["name"]))
+                continue
+            numbers[kind] += 1
+            names.append(f"{kind} {numbers[kind]}" if unnamed.count(kind) > 1 else kind)
+        return names
+
+    @property
+    def theory_tables(self) -> list[dict[str, Any]]:
+        """The table of every theory."""
+        theory = self.tables.get("theory", {})
+        return theory if isinstance(theory, list) else [theory]
+
+    @property
+    def runs_a_point(self) -> int:
+        """How many strands share out the replicas of a point."""
+        return 1 if self.target else ceil(self.replicas / self.replicas_a_run)
+
+    @property
+    def replicas_a_run(self) -> int:
+        """Replicas of a run that is not the last one of its point."""
+        return self.replicas if self.target else min(self.replicas, REPLICAS_A_RUN)
+
+    def shape_of(self, theory: int) -> tuple[int, ...]:
+        """How many values each axis has for a theory: one where the axis is about another theory alone."""
+        slots = self._template(theory).slots
+        found, number = [], 0
+        for axis in self.axes:
+            found.append(len(axis) if any(slots[number : number + len(axis.keys)]) else 1)
+            number += len(axis.keys)
+        return tuple(found)
+
+    def strands_of_theory(self, theory: int) -> int:
+        """How many strands a theory has: points that are the same for it are computed once."""
+        return prod(self.shape_of(theory)) * self.runs_a_point
+
+    @cached_property
+    def strands(self) -> int:
+        """How many strands there are, all theories together."""
+        return sum(map(self.strands_of_theory, range(len(self.theory_tables))))
+
+    @property
+    def block_size(self) -> int:
+        """Strands of a block: a function of the sweep alone, so that its files do not depend on who makes them."""
+        return self.batch or max(1, min(LARGEST_BLOCK, ceil(self.strands / MOST_BLOCKS)))
+
+    def blocks(self, shard: tuple[int, int] = (1, 1)) -> Iterator[Block]:
+        """Cut the sweep into blocks, of which a shard (i, n) is every n-th."""
+        part, parts = shard
+        size, number = self.block_size, 0
+        for theory in range(len(self.theory_tables)):
+            each = self.strands_of_theory(theory)
+            for start in range(0, each, size):
+                if number % parts == part - 1:
+                    yield Block(number, theory, start, min(start + size, each))
+                number += 1
+
+    def strands_of(self, block: Block) -> list[Strand]:
+        """Give the strands of a block."""
+        return [self.strand(block.theory, number) for number in range(block.start, block.stop)]
+
+    def strand(self, theory: int, number: int) -> Strand:
+        """Give one strand of a theory."""
+        own, part = divmod(number, self.runs_a_point)
+        places = np.unravel_index(own, self.shape_of(theory)) if self.axes else ()
+        point = int(np.ravel_multi_index(places, self.shape)) if self.axes else 0
+        first = part * self.replicas_a_run
+        return Strand(theory, point, first, min(self.replicas_a_run, self.replicas - first))
+
+    def values(self, point: int) -> dict[str, Any]:
+        """Give the value of every swept key at a point."""
+        places = np.unravel_index(point, self.shape) if self.axes else ()
+        return {
+            key: value
+            for axis, place in zip(self.axes, places)
+            for key, value in zip(axis.keys, axis.values[int(place)])
+        }
+
+    def key(self, strand: Strand, first: int, replicas: int) -> str:
+        """Name a run after everything that decides its bytes: tables, theory, seed, replicas, code, numpy, files read.
+
+        Returns
+        -------
+        str
+            128 bits of SHA-256, in hexadecimal digits.
+        """
+        template = self._template(strand.theory)
+        tables = template.tables
+        values = self.values(strand.point).values()
+        for value, slots in zip(values, template.slots):
+            for holder, step in slots:
+                holder[step] = canonical(value)
+        if template.other_files:
+            tables["files"] = _files_of(tables)
+        said = json.dumps([tables, first, replicas], sort_keys=True, separators=(",", ":"), default=str)
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+    def tables_at(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the scenario's tables with ``values`` in their places."""
+        source = Source(self.name, self.name, json_copy(self.tables), {})
+        for key, value in values.items():
+            source.override(Override(f"{key}={shown(value)}", key, value))
+        if source.faults:
+            raise BadScenario(source.faults)
+        return source.tables
+
+    def written(self) -> str:
+        """Write the sweep as a scenario file that gives the same sweep again."""
+        sweep: dict[str, Any] = {"scenario": self.name, "replicas": self.replicas}
+        if self.target:
+            sweep |= {"target_error": self.target.error, "target": self.target.of, "max_replicas": self.target.most}
+        if self.batch:
+            sweep["batch"] = self.batch
+        zips = []
+        grid: dict[str, Any] = {}
+        for axis in self.axes:
+            columns = {key: [row[place] for row in axis.values] for place, key in enumerate(axis.keys)}
+            if len(columns) == 1:
+                grid |= columns
+            else:
+                zips.append(columns)
+        sweep["order"] = [axis.keys[0] for axis in self.axes]
+        if grid:
+            sweep["grid"] = grid
+        if zips:
+            sweep["zip"] = zips
+        return emitted({**self._seeded(), "sweep": sweep})
+
+    def scenario(self) -> str:
+        """Write the scenario without what is swept."""
+        return emitted(self._seeded())
+
+    def _seeded(self) -> dict[str, Any]:
+        return {**self.tables, "run": {**self.tables.get("run", {}), "replicas": self.replicas, "seed": self.seed}}
+
+    def _template(self, theory: int) -> _Template:
+        if theory not in self._templates:
+            self._templates[theory] = self._new_template(theory)
+        return self._templates[theory]
+
+    def _new_template(self, theory: int) -> _Template:
+        marks = {key: f"\0{number}" for number, key in enumerate(key for axis in self.axes for key in axis.keys)}
+        marked = self.tables_at(marks)
+        own = marked.get("theory", {})
+        own = dict(own[theory] if isinstance(own, list) else own)
+        own.pop("name", None)
+        own.setdefault("kind", "CopyDynamics")
+        tables = canonical({name: marked.get(name, {}) for name in DECIDE} | {"theory": own})
+        tables |= {"seed": self.seed, "code": code_stamp(), "numpy": np.__version__}
+        slots: list[list[tuple[Any, Any]]] = [[] for _ in marks]
+        _find(tables, {mark: number for number, mark in enumerate(marks.values())}, slots)
+        tables["files"] = _files_of(tables)
+        return _Template(tables, slots, any(step == "path" for places in slots for _, step in places))
+
+
+class _Template(NamedTuple):
+    """What decides the runs of a theory; where in it the value of each swept key stands; whether that names files."""
+
+    tables: dict[str, Any]
+    slots: list[list[tuple[Any, Any]]]
+    other_files: bool
+
+
+def json_copy(tables: Any) -> Any:
+    """Copy tables and lists, and share the values."""
+    if isinstance(tables, dict):
+        return {key: json_copy(value) for key, value in tables.items()}
+    return [json_copy(entry) for entry in tables] if isinstance(tables, list) else tables
+
+
+def _find(tables: Any, numbers: Mapping[str, int], slots: list[list[tuple[Any, Any]]]) -> None:
+    entries: Sequence[tuple[Any, Any]] = list(tables.items() if isinstance(tables, dict) else enumerate(tables))
+    for step, value in entries:
+        if isinstance(value, str) and value in numbers:
+            slots[numbers[value]].append((tables, step))
+        elif isinstance(value, (dict, list)):
+            _find(value, numbers, slots)
+
+
+def _files_of(tables: Any) -> dict[str, str]:
+    """Give the SHA-256 of every file that the tables name by a ``path``."""
+    found: dict[str, str] = {}
+    if isinstance(tables, dict):
+        for name, value in tables.items():
+            if name == "path" and isinstance(value, str):
+                try:
+                    found[value] = hashlib.sha256(Path(value).read_bytes()).hexdigest()
+                except (OSError, ValueError):
+                    continue  # which the system that wants to read it says better
+            elif isinstance(value, (dict, list)):
+                found |= _files_of(value)
+    elif isinstance(tables, list):
+        for entry in tables:
+            if isinstance(entry, (dict, list)):
+                found |= _files_of(entry)
+    return found

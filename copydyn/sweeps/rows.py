@@ -1,0 +1,274 @@
+"""Results of many runs in one netCDF file, and back: arrays with a first dimension `run`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import xarray as xr
+
+MOST_BYTES = 128 * 2**20
+"""Of the runs of one file, before compression."""
+
+PACKED = 4096
+"""Values from which a variable is compressed: below, that costs more time than it saves room."""
+
+
+ADDED = ("scenario", "sweep_seed")
+"""Attributes of a file that are about the sweep, and not about its runs."""
+
+
+class Row(NamedTuple):
+    """What one run has given.
+
+    Parameters
+    ----------
+    variables : dict
+        Name to (dimensions without `run`, values, attributes); complex ones have a last dimension `part`.
+    coordinates : dict
+        The same, of what all runs of a file share.
+    attrs : dict
+        Of the result; what differs between runs is left out.
+    """
+
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]
+    coordinates: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]
+    attrs: dict[str, Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(values.nbytes for _, values, _ in self.variables.values())
+
+    @property
+    def shape(self) -> Shape:
+        """What decides with which other runs it can share a file."""
+        coordinates = sorted((name, values.tobytes()) for name, (_, values, _) in self.coordinates.items())
+        variables = sorted(
+            (name, dims, values.shape, values.dtype.kind) for name, (dims, values, _) in self.variables.items()
+        )
+        return Shape(hashlib.sha256(repr((coordinates, variables)).encode()).hexdigest()[:16], self.size)
+
+
+class Shape(NamedTuple):
+    """Of a row.
+
+    Parameters
+    ----------
+    form : str
+        Digest of labels, times, names, dimensions and types, which all runs of a file share.
+    size : int
+        Bytes.
+    """
+
+    form: str
+    size: int
+
+
+def row_of(result: xr.Dataset, besides: Mapping[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]) -> Row:
+    """Take a result apart; ``besides`` are variables that were made of it."""
+    variables = {}
+    for name, variable in result.variables.items():
+        if name in result.coords:
+            continue
+        dims, values = tuple(map(str, variable.dims)), variable.values
+        if values.dtype.kind == "c":
+            dims, values = (*dims, "part"), np.stack([values.real, values.imag], axis=-1)
+        variables[str(name)] = (dims, values, variable.attrs)
+    coordinates = {
+        str(name): (tuple(map(str, coordinate.dims)), coordinate.values, coordinate.attrs)
+        for name, coordinate in result.coords.variables.items()
+    }
+    return Row({**variables, **besides}, coordinates, result.attrs)
+
+
+def grouped(shapes: Sequence[Shape | None]) -> list[list[int]]:
+    """Share out runs, in their order, to files: of one form and at most `MOST_BYTES`; None fits everywhere."""
+    groups: list[list[int]] = []
+    form, size = None, 0
+    for number, shape in enumerate(shapes):
+        full = shape is not None and form is not None and (shape.form != form or size + shape.size > MOST_BYTES)
+        if full or not groups:
+            groups.append([])
+            form, size = None, 0
+        if shape is not None:
+            form, size = shape.form, size + shape.size
+        groups[-1].append(number)
+    return groups
+
+
+def packed(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]], attrs: Mapping[str, Any]) -> bytes:
+    """Write runs of one form as a netCDF-4 file, the same bytes for the same runs.
+
+    Written with h5py by the rules of netCDF-4 (dimension scales): through xarray it takes ten times as long.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+        Coordinates along `run`, such as the swept values.
+    """
+    first = rows[0]
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=("v108", "v108"), track_order=True) as file:
+        shared = {key: value for key, value in first.attrs.items() if all(row.attrs.get(key) == value for row in rows)}
+        file.attrs["Conventions"] = "CF-1.8"
+        for key, value in sorted({**shared, **attrs, "swept": json.dumps(list(columns))}.items()):
+            file.attrs[key] = value
+        sizes = {"run": len(rows)}
+        for dims, values, _ in (*first.coordinates.values(), *first.variables.values()):
+            sizes |= dict(zip(dims, values.shape))
+        scales = {dim: _scale(file, dim, size, first.coordinates.get(dim)) for dim, size in sizes.items()}
+        for number, scale in enumerate(scales.values()):
+            scale.attrs["_Netcdf4Dimid"] = np.int32(number)
+        for name, along in columns.items():
+            _variable(file, scales, name, ("run",), column(along), {})
+        for name, (dims, _, about) in sorted(first.variables.items()):
+            stacked = np.stack([row.variables[name][1] for row in rows])
+            variable = _variable(file, scales, name, ("run", *dims), stacked, about)
+            variable.attrs["coordinates"] = " ".join(columns)
+    return buffer.getvalue()
+
+
+def _scale(file: h5py.File, dim: str, size: int, coordinate: Any) -> h5py.Dataset:
+    """Make a dimension: with its values where it is a coordinate, by its length alone otherwise."""
+    if coordinate is None:
+        scale = file.create_dataset(dim, shape=(size,), dtype=">f4", track_order=True)
+        scale.make_scale(f"This is a netCDF dimension but not a netCDF variable. {size:9d}")
+        return scale
+    _, values, about = coordinate
+    scale = file.create_dataset(dim, data=_stored(values), track_order=True)
+    scale.make_scale(dim)
+    for key, value in about.items():
+        scale.attrs[key] = value
+    return scale
+
+
+def _variable(
+    file: h5py.File,
+    scales: Mapping[str, h5py.Dataset],
+    name: str,
+    dims: tuple[str, ...],
+    values: np.ndarray,
+    about: Mapping[str, Any],
+) -> h5py.Dataset:
+    packing = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if _worth_packing(values) else {}
+    variable = file.create_dataset(name, data=_stored(values), track_order=True, **packing)
+    for number, dim in enumerate(dims):
+        variable.dims[number].attach_scale(scales[dim])
+    for key, value in about.items():
+        variable.attrs[key] = value
+    return variable
+
+
+def _worth_packing(values: np.ndarray) -> bool:
+    return values.dtype.kind in "if" and values.size >= PACKED
+
+
+def _stored(values: np.ndarray) -> np.ndarray:
+    """Give text as HDF5 takes it."""
+    return values.astype(h5py.string_dtype()) if values.dtype.kind == "U" else values
+
+
+class Shelf:
+    """A file of runs that is open for reading, from its bytes: HDF5 never touches the disk.
+
+    Parameters
+    ----------
+    content : bytes
+        As `packed` has made them.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._file = h5py.File(io.BytesIO(content), "r")
+        self.size = len(content)
+        self.columns: list[str] = json.loads(self._file.attrs["swept"])
+
+    def values(self, name: str, row: int) -> np.ndarray:
+        """Values of a variable in one run."""
+        return _settled(self._file[name][row])
+
+    def variables(self) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype, dict[str, Any]]]:
+        """Dimensions, shape, type and attributes of what differs from run to run, `run` left out."""
+        found = {}
+        for name, entry in self._file.items():
+            dims = _dims_of(entry)
+            if dims[:1] == ("run",) and name != "run" and name not in self.columns:
+                kind = np.dtype("U") if entry.dtype.kind == "O" else entry.dtype
+                found[str(name)] = (dims[1:], entry.shape[1:], kind, _about(entry))
+        return found
+
+    def coordinates(self) -> dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]:
+        """What all runs share: times and labels."""
+        return {
+            str(name): ((str(name),), _settled(entry[...]), _about(entry))
+            for name, entry in self._file.items()
+            if _dims_of(entry) == (name,) and not _nameless(entry)
+        }
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attributes of the runs that all of them share."""
+        left = (*ADDED, "swept", "Conventions")
+        return {str(key): _plain(value) for key, value in self._file.attrs.items() if key not in left}
+
+    def rows(self) -> list[Row]:
+        """Give back what was packed, so that packing it again gives what packing the originals does."""
+        described, coordinates, attrs = self.variables(), self.coordinates(), self.attrs
+        whole = {name: _settled(self._file[name][...]) for name in described}
+        return [
+            Row(
+                {name: (dims, whole[name][row], about) for name, (dims, _, _, about) in described.items()},
+                coordinates,
+                attrs,
+            )
+            for row in range(self._file["run"].shape[0])
+        ]
+
+
+def _about(entry: h5py.Dataset) -> dict[str, Any]:
+    return {key: _plain(entry.attrs[key]) for key in ("units", "long_name") if key in entry.attrs}
+
+
+def _settled(values: Any) -> np.ndarray:
+    """Give text as numpy's own, and all else as it is."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "OS":
+        return array
+    flat = [entry.decode() if isinstance(entry, bytes) else str(entry) for entry in array.ravel()]
+    return np.array(flat, dtype=np.str_).reshape(array.shape)
+
+
+def _plain(value: Any) -> Any:
+    """Give an attribute as a plain number or text."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return value.item() if isinstance(value, (np.generic, np.ndarray)) and np.size(value) == 1 else value
+
+
+def _dims_of(entry: h5py.Dataset) -> tuple[str, ...]:
+    """Names of the dimensions of a netCDF variable."""
+    if entry.is_scale:
+        return (str(entry.name).removeprefix("/"),)
+    return tuple(str(scales[0].name).removeprefix("/") for scales in entry.dims)
+
+
+def _nameless(entry: h5py.Dataset) -> bool:
+    """Tell a dimension without values."""
+    name = entry.attrs["NAME"]
+    return (name.decode() if isinstance(name, bytes) else str(name)).startswith("This is a netCDF dimension")
+
+
+def column(values: Sequence[Any]) -> np.ndarray:
+    """Make an array of values of a scenario: numbers where all are, text otherwise."""
+    if all(isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 for value in values):
+        return np.array(values, dtype=np.int64)
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+        return np.array(values, dtype=float)
+    return np.array(
+        [value if isinstance(value, str) else json.dumps(value, default=str) for value in values], dtype=np.str_
+    )

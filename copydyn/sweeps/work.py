@@ -1,0 +1,395 @@
+"""The work of a sweep: a task into committed files, in whatever process or machine it is called."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from copydyn.comparison import distances
+from copydyn.experiment import Experiment
+from copydyn.refusal import Refusal
+from copydyn.runs import checkpoint
+from copydyn.runs.conduct import Checkpoint, TimedOut, time_limit
+from copydyn.scenario import read_experiment, read_theory
+from copydyn.source import Override, Source
+from copydyn.streams import code_stamp
+from copydyn.sweeps.asked import recipe_in
+from copydyn.sweeps.recipe import Block, Recipe, Strand, Target, json_copy
+from copydyn.sweeps.rows import MOST_BYTES, Row, Shape, Shelf, grouped, packed, row_of
+from copydyn.sweeps.store import Damaged, Entry, Record, Store, name_of, named
+from copydyn.theories import Schrodinger
+from copydyn.theory import Theory
+from copydyn.toml_text import shown
+from copydyn.version import __version__
+
+FLUSH = 5.0
+"""Seconds of work after which the runs that are done are committed, however few they are."""
+
+CHECKPOINT = 60.0
+"""Seconds between the checkpoints of a long run."""
+
+FEWEST = 30
+"""Replicas before which a point is not taken to have reached its target: an error must be known to be believed."""
+
+MOST_HELD = 4 * MOST_BYTES
+"""Bytes of runs that a worker keeps in memory until their block is whole; beyond, it reads them again."""
+
+
+class Task(NamedTuple):
+    """What a worker is asked for: plain words and numbers, whatever way they travel.
+
+    Parameters
+    ----------
+    folder : str
+        Of the store.
+    sweep : str
+        Which of its sweeps says what is computed.
+    block : Block
+    found : tuple of str
+        Names of the records in which runs of the block stand already.
+    timeout : float or None, seconds
+        Of one run.
+    only : int or None
+        Which strand of the block to make, without merging; all by default.
+    retry : bool
+        Make runs that have failed once more.
+    """
+
+    folder: str
+    sweep: str
+    block: Block
+    found: tuple[str, ...]
+    timeout: float | None = None
+    only: int | None = None
+    retry: bool = False
+
+
+class Outcome(NamedTuple):
+    """What a worker answers: strands done, runs that have failed, the first sentence of why."""
+
+    done: int
+    failed: int
+    sentence: str = ""
+
+
+def work(task: Task) -> Outcome:
+    """Make every run of a block that is not there, commit them, and merge the files of the block into as few as can be.
+
+    Raises
+    ------
+    OSError
+        If the store cannot be written; what is committed stays.
+    """
+    return _Desk(task).work()
+
+
+class _Desk:
+    """A block in the making."""
+
+    def __init__(self, task: Task) -> None:
+        self.block, self.timeout, self.only = task.block, task.timeout, task.only
+        self.store = Store(Path(task.folder))
+        self.builder = builder_of(str(self.store.folder / "sweeps" / task.sweep))
+        self.recipe = self.builder.recipe
+        self.block_name = block_name(self.recipe, task.block)
+        self.entries: dict[str, Entry] = {}
+        self.rows: dict[str, Row] = {}  # in memory
+        self.shapes: dict[str, Shape | None] = {}
+        self.homes: dict[str, str] = {}  # names of the files that runs already stand in
+        self.foreign: set[str] = set()
+        self.pieces: dict[str, Record] = {}  # the block's own files
+        self.retry = task.retry
+        self.unsaved: list[str] = []
+        self.order: list[str] = []
+        self.failed, self.sentence = 0, ""
+        self.kept = time.monotonic()
+        for name in task.found:
+            self._take_in(name)
+
+    def work(self) -> Outcome:
+        strands = self.recipe.strands_of(self.block)
+        if self.only is not None:
+            strands = strands[self.only : self.only + 1]
+        for strand in strands:
+            self._strand(strand)
+        self._flush(last=True)
+        if self.only is None:
+            self._merge()
+        return Outcome(len(strands), self.failed, self.sentence)
+
+    def _take_in(self, name: str) -> None:
+        try:
+            record = self.store.record(name)
+        except Damaged:
+            return  # its runs are made again
+        own = record.block == self.block_name
+        if own:
+            self.pieces[name] = record
+        for entry in record.entries:
+            if entry.fault and self.retry:
+                continue
+            self.entries[entry.key], self.homes[entry.key] = entry, name
+            if not own:
+                self.foreign.add(entry.key)
+
+    def _strand(self, strand: Strand) -> None:
+        """Make the runs of a strand: one, or with a target as many as it takes."""
+        target, moments, first = self.recipe.target, None, strand.first
+        while True:
+            replicas = strand.replicas if target is None else min(strand.replicas, target.most - first)
+            key = self.recipe.key(strand, first, replicas)
+            entry = self.entries.get(key)
+            if target is not None and moments is None:
+                moments = _Moments(target.of)
+            if entry is None:
+                entry = self._run(strand, key, first, replicas, moments)
+            elif moments is not None and not entry.fault:
+                moments.add(self._row(key))
+            self.order.append(key)
+            if entry.fault:
+                self.failed += 1
+                self.sentence = self.sentence or entry.fault
+            first += replicas
+            if target is None or entry.fault or reached(entry.error, first, target):
+                break
+        if time.monotonic() - self.kept > FLUSH:
+            self._flush()
+
+    def _run(self, strand: Strand, key: str, first: int, replicas: int, moments: _Moments | None) -> Entry:
+        """Make one run."""
+        values = self.recipe.values(strand.point)
+        begun = time.perf_counter()
+        keep = Checkpoint(self.store.drafts / f"{key}.checkpoint", CHECKPOINT)
+        fault = detail = ""
+        row = None
+        try:
+            with time_limit(self.timeout):
+                row = self.builder.row(strand.theory, values, self.recipe.seed, first, replicas, keep)
+        except Refusal as refusal:
+            fault = str(refusal).split("\n")[0]
+        except TimedOut:
+            fault = f"the run took longer than the timeout of {self.timeout:g} s; give it more with --timeout."
+        except MemoryError as cause:
+            fault = (
+                f"the run must fit into memory, but: {cause or 'out of memory'}; take fewer labels, replicas or times."
+            )
+        except Exception as cause:
+            fault = f"copydyn itself is at fault: {type(cause).__name__}: {str(cause) or 'no more is known'}."
+            detail = traceback.format_exc()
+        checkpoint.remove(keep.path)
+        error = None
+        if moments is not None and row is not None:
+            moments.add(row)
+            error = moments.error()
+        seconds = round(time.perf_counter() - begun, 6)
+        name = self.recipe.theories[strand.theory]
+        entry = Entry(key, name, values, first, replicas, seconds, fault, error, detail)
+        self.entries[key] = entry
+        self._hold(key, row)
+        self.unsaved.append(key)
+        return entry
+
+    def _row(self, key: str) -> Row:
+        """Give a run that has not failed, from its file where it has left memory."""
+        if key not in self.rows:
+            self._read(self.homes[key])
+        return self.rows[key]
+
+    def _read(self, name: str) -> None:
+        record = self.store.record(name)
+        rows = iter(Shelf(self.store.content(record)).rows() if record.sha256 else ())
+        for entry in record.entries:
+            self._hold(entry.key, None if entry.fault else next(rows))
+
+    def _hold(self, key: str, row: Row | None) -> None:
+        """Keep a run in memory, with what is needed to share it out to files once it is no longer there."""
+        self.shapes[key] = None if row is None else row.shape
+        if row is not None:
+            self.rows[key] = row
+
+    def _flush(self, *, last: bool = False) -> None:
+        """Commit what is not yet."""
+        if not self.unsaved:
+            return
+        whole = last and not self.pieces and self.only is None
+        for keys in self._grouped(self.unsaved):
+            self._commit(keys, whole=whole)
+        self.unsaved = []
+        self.kept = time.monotonic()
+        self._make_room()
+
+    def _merge(self) -> None:
+        """Write the runs of the block in as few files as they fit into, and remove those that have become needless."""
+        if all(record.whole for record in self.pieces.values()):
+            return
+        mine = [key for key in dict.fromkeys(self.order) if key not in self.foreign]
+        for key in mine:
+            if key not in self.shapes:
+                self._read(self.homes[key])
+        wanted = set()
+        for keys in self._grouped(mine):
+            name = name_of(self.entries[key] for key in keys)
+            wanted.add(name)
+            if name not in self.pieces:
+                self._commit(keys, whole=True)
+                self._make_room()
+            elif not self.pieces[name].whole:
+                self.store.settle(self.pieces[name])
+        for name in self.pieces:
+            if name not in wanted:
+                self.store.remove(name)
+
+    def _make_room(self) -> None:
+        if sum(row.size for row in self.rows.values()) > MOST_HELD:
+            self.rows.clear()
+
+    def _grouped(self, keys: Sequence[str]) -> list[list[str]]:
+        groups = grouped([self.shapes[key] for key in keys])
+        return [[keys[place] for place in group] for group in groups]
+
+    def _commit(self, keys: Sequence[str], *, whole: bool) -> None:
+        entries = [self.entries[key] for key in keys]
+        sound = [(entry, self._row(entry.key)) for entry in entries if not entry.fault]
+        content, form = b"", ""
+        if sound:
+            columns: dict[str, list[Any]] = {key: [entry.point[key] for entry, _ in sound] for key in sound[0][0].point}
+            columns["replica_first"] = [entry.first for entry, _ in sound]
+            attrs = {"scenario": self.builder.scenario, "sweep_seed": self.recipe.seed}
+            content = packed([row for _, row in sound], columns, attrs)
+            form = sound[0][1].shape.form
+        record = self.store.commit(self.block_name, entries, content, form, about(self.recipe), whole=whole)
+        self.pieces[record.name] = record
+        for key in keys:
+            self.homes[key] = record.name
+
+
+def block_name(recipe: Recipe, block: Block) -> str:
+    """Name a block after its strands, so that the same block is known again."""
+    strands = recipe.strands_of(block)
+    return named(recipe.key(strand, strand.first, strand.replicas) for strand in strands)
+
+
+def reached(error: float | None, replicas: int, target: Target) -> bool:
+    """Tell whether a point has enough replicas, or as many as it may have."""
+    return replicas >= target.most or (replicas >= FEWEST and error is not None and error <= target.error)
+
+
+def about(recipe: Recipe) -> dict[str, Any]:
+    """Say what made a file."""
+    versions = {"copydyn": __version__, "code": code_stamp()[:16], "numpy": np.__version__, "xarray": xr.__version__}
+    return {
+        "seed": recipe.seed,
+        "versions": {**versions, "python": platform.python_version(), "machine": platform.machine()},
+        "host": platform.node(),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+class _Moments:
+    """Mean and spread over replicas of what a target is about, run by run."""
+
+    def __init__(self, of: str) -> None:
+        self.of = {"probability": "frequency"}.get(of, of)
+        self.number, self.mean, self.squares = 0, np.zeros(()), np.zeros(())
+        self.certain = False
+
+    def add(self, row: Row) -> None:
+        """Take in the replicas of a run (Chan, Golub and LeVeque's update)."""
+        if self.of not in row.variables:
+            self.certain = True  # a theory that draws no numbers
+            return
+        values = np.asarray(row.variables[self.of][1], dtype=float)
+        number, mean = len(values), values.mean(axis=0)
+        squares = ((values - mean) ** 2).sum(axis=0)
+        total, shift = self.number + number, mean - self.mean
+        self.squares = self.squares + squares + shift**2 * self.number * number / total
+        self.mean = self.mean + shift * number / total
+        self.number = total
+
+    def error(self) -> float:
+        """Largest standard error of the mean; infinite for one replica."""
+        if self.certain:
+            return 0.0
+        if self.number < 2:
+            return math.inf
+        return float(np.sqrt(np.max(self.squares) / (self.number - 1) / self.number))
+
+
+class Builder:
+    """Experiments and theories of a recipe's points; what two points share is made once.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.scenario = recipe.scenario()
+        self._experiment: tuple[str, Experiment] | None = None
+        self._reference: tuple[str, xr.Dataset] | None = None
+        self._theory: tuple[str, Theory] | None = None
+
+    def row(
+        self, theory: int, values: Mapping[str, Any], seed: int, first: int, replicas: int, keep: Checkpoint
+    ) -> Row:
+        """Make one run and measure how far it is from quantum mechanics.
+
+        Raises
+        ------
+        Refusal
+        """
+        made = self.theory(theory, values)
+        experiment = self.experiment(values)
+        result = made.evolve(experiment, seed, replicas, first=first, keep=keep)
+        return row_of(result, distances(result, self.reference(values)))
+
+    def source(self, values: Mapping[str, Any]) -> Source:
+        """Give the scenario with the values of a point in their places."""
+        source = Source(self.recipe.name, self.recipe.name, json_copy(self.recipe.tables), {})
+        for key, value in values.items():
+            source.override(Override(f"{key}={shown(value)}", key, value))
+        return source
+
+    def experiment(self, values: Mapping[str, Any]) -> Experiment:
+        """Give the experiment of a point."""
+        said = self._said(values, theory=False)
+        if self._experiment is None or self._experiment[0] != said:
+            self._experiment = (said, read_experiment(self.source(values)))
+        return self._experiment[1]
+
+    def reference(self, values: Mapping[str, Any]) -> xr.Dataset:
+        """Give what the Schrödinger equation says of the point's experiment."""
+        said = self._said(values, theory=False)
+        if self._reference is None or self._reference[0] != said:
+            self._reference = (said, Schrodinger().evolve(self.experiment(values)))
+        return self._reference[1]
+
+    def theory(self, theory: int, values: Mapping[str, Any]) -> Theory:
+        """Give a theory with the parameters of a point."""
+        said = f"{theory} {self._said(values, theory=True)}"
+        if self._theory is None or self._theory[0] != said:
+            self._theory = (said, read_theory(self.source(values), theory))
+        return self._theory[1]
+
+    def _said(self, values: Mapping[str, Any], *, theory: bool) -> str:
+        """Write those of the values which decide the theory, or else those which decide the experiment."""
+        chosen = [(key, value) for key, value in values.items() if (key.split(".")[0] == "theory") == theory]
+        return json.dumps(chosen, default=str)
+
+
+@lru_cache(4)
+def builder_of(path: str) -> Builder:
+    """Give the builder of the sweep in a file, which never changes."""
+    return Builder(recipe_in(Path(path)))
