@@ -150,11 +150,23 @@ def axes_of(axes: Mapping[str | tuple[str, ...], Any]) -> tuple[list[Axis], list
 
 
 def seed_of(out: Path) -> int | None:
-    """Give the seed of the sweep that a store holds: without one of its own, the same command must go on with it."""
-    try:
-        return recipe_in(Store(out).last_sweep()).seed
-    except BadValue:
+    """Give the seed of the sweep that a store holds: without one of its own, the same command must go on with it.
+
+    Raises
+    ------
+    BadValue
+    """
+    if not (out / "store.json").exists():
         return None
+    sweeps = Store(out).sweeps()
+    for path in reversed(sweeps):
+        try:
+            return recipe_in(path).seed
+        except BadValue:
+            continue
+    if sweeps:
+        raise BadValue(f"{sweeps[-1]}: the seed of the sweep cannot be read any more; give it with --seed.")
+    return None
 
 
 def cores() -> int:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from copydyn import durable
 from copydyn.inputs import as_real, as_whole
 from copydyn.parsing import Reader
 from copydyn.refusal import BadValue, Refusal
@@ -22,6 +23,7 @@ from copydyn.source import BadScenario, Override, Source, parse_override, read
 from copydyn.streams import as_seed
 from copydyn.sweeps.axes import Axis, parse_axis, parse_values, zipped
 from copydyn.sweeps.recipe import Recipe, Target, json_copy
+from copydyn.sweeps.store import unsealed
 from copydyn.toml_text import shown
 
 TRIED = 64
@@ -124,6 +126,15 @@ def recipe_in(path: Path) -> Recipe:
     BadValue
         If the file is damaged.
     """
+    try:
+        whole = unsealed(durable.read(path))
+    except OSError as cause:
+        raise BadValue(f"{path}: the sweep must be readable, but: {cause.strerror or cause}.") from None
+    if not whole:
+        raise BadValue(
+            f"{path}: the sweep must be as it was asked for, but the file is damaged or was changed; give the command "
+            "of the sweep again, which writes a new one."
+        )
     return _asked(read(str(path)), [], [], None, tried=False).recipe
 
 

@@ -106,10 +106,10 @@ def zipped(columns: Mapping[str, Sequence[Any]], place: str) -> Axis:
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{key} has {length}" for key, length in lengths.items())
         raise BadValue(f"{place}: keys that change together must have equally many values, but {found}.")
-    rows = tuple(zip(*columns.values()))
+    rows = tuple(tuple(map(canonical, row)) for row in zip(*columns.values()))
     seen: dict[str, int] = {}
     for number, row in enumerate(rows):
-        first = seen.setdefault(repr([canonical(value) for value in row]), number)
+        first = seen.setdefault(repr(row), number)
         if first != number:
             raise BadValue(
                 f"{place}: the values of an axis must differ, but {', '.join(map(shown, row))} stands twice; drop one."

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from copydyn import durable
 from copydyn.sweeps.crew import PATIENCE, Answer, Team
 from copydyn.sweeps.recipe import Block, Recipe
-from copydyn.sweeps.store import Entry, Store, unwritable
+from copydyn.sweeps.store import Entry, Store, alive, unwritable
 from copydyn.sweeps.work import Task, about, block_name, reached
 from copydyn.wording import duration
 
@@ -119,8 +119,11 @@ class _Drive:
         progress: bool,
     ) -> None:
         self.recipe, self.store, self.team, self.timeout, self.shard = recipe, store, team, timeout, shard
+        self.tally = Tally(total=sum(block.stop - block.start for block in recipe.blocks(shard)))
+        self.life = _Life(store, self.tally)
         try:
-            store.tidy()
+            self.life.begin()
+            store.tidy(alone=not self.life.others)
             store.remember(recipe.written())
         except OSError as cause:
             raise unwritable(store.folder, cause) from None
@@ -128,16 +131,13 @@ class _Drive:
         self.index = store.index()
         self.empty = len(self.index) == 0
         self.retry = retry
-        self.tally = Tally(total=sum(block.stop - block.start for block in recipe.blocks(shard)))
         self.asked = 0
         self.suspects: dict[int, list[int]] = {}  # blocks whose worker died, with the strands that are still open
-        self.life = _Life(store, self.tally)
         self.bar = _Bar(self.tally, progress)
 
     def go(self) -> Tally:
         missing = self._missing()
         try:
-            self.life.beat(force=True)
             more = True
             while more or self.asked:
                 while more and self.asked < IN_HAND * self.team.size:
@@ -150,6 +150,7 @@ class _Drive:
                 self.life.beat()
                 self.bar.show()
             self.team.close()
+            self.life.clear()
         except KeyboardInterrupt:
             self.team.close(patience=PATIENCE)
             self.life.end("interrupted")
@@ -276,11 +277,16 @@ class _Life:
         self._store, self._tally = store, tally
         self._path = store.folder / "live" / f"{platform.node()}-{os.getpid()}.json"
         self._since, self._last = _now(), 0.0
-        self.others = self._others()
+        self.others = False
 
-    def beat(self, *, force: bool = False) -> None:
+    def begin(self) -> None:
+        """Write it for the first time, and only then look for others: of two that begin, each sees the other."""
+        self._write("running")
+        self.beat()
+
+    def beat(self) -> None:
         """Write it, if the last time is long enough ago."""
-        if force or time.monotonic() - self._last > BEAT:
+        if time.monotonic() - self._last > BEAT:
             self._last = time.monotonic()
             self.others = self._others()
             self._write("running")
@@ -297,6 +303,13 @@ class _Life:
         """Tell whether somebody else is at work on the same store."""
         signs = signs_of_life(self._store)
         return any(sign.alive and sign.path != self._path for sign in signs)
+
+    def clear(self) -> None:
+        """Take away what those have left who are no more; their word has been read, or never will be."""
+        for sign in signs_of_life(self._store):
+            if not sign.alive and sign.path != self._path:
+                with suppress(OSError):
+                    sign.path.unlink(missing_ok=True)
 
     def _write(self, state: str) -> None:
         tally = self._tally
@@ -338,7 +351,11 @@ class Sign(NamedTuple):
     @property
     def alive(self) -> bool:
         """Whether it is at work still."""
-        return self.said["state"] == "running" and self.silent < SILENCE
+        if self.said["state"] != "running":
+            return False
+        if self.said.get("host") == platform.node():
+            return alive(int(self.said["pid"]))
+        return self.silent < SILENCE
 
 
 def signs_of_life(store: Store) -> list[Sign]:
@@ -351,7 +368,8 @@ def signs_of_life(store: Store) -> list[Sign]:
     for path in paths:
         try:
             said = json.loads(durable.read(path))
-            sign = Sign(path, {**said, "time": float(said["time"]), "state": str(said["state"])})
+            known = {"time": float(said["time"]), "state": str(said["state"]), "pid": int(said["pid"])}
+            sign = Sign(path, {**said, **known})
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             continue  # a courtesy, which may be damaged
         signs.append(sign)

@@ -147,6 +147,8 @@ class Atlas:
     Parameters
     ----------
     found : Opened
+    look : bool
+        Open a file of each form, to know what its runs look like.
 
     Attributes
     ----------
@@ -156,12 +158,12 @@ class Atlas:
         of a point share out its replicas.
     """
 
-    def __init__(self, found: Opened) -> None:
+    def __init__(self, found: Opened, *, look: bool = True) -> None:
         self.store, self.recipe, self.index = found
         self.library = Library(self.store)
         self.record, self.row = self._located()
         self.forms: dict[str, Form] = {}
-        for number in np.unique(self.record[self.row >= 0]):
+        for number in np.unique(self.record[self.row >= 0]) if look else ():
             if self.index.forms[number] not in self.forms:
                 self.forms[self.index.forms[number]] = self._form(self.index.names[number])
 

@@ -18,7 +18,7 @@ def status_of(folder: Path) -> str:
         If the folder holds none.
     """
     found = opened(folder)
-    recipe, atlas = found.recipe, Atlas(found)
+    recipe, atlas = found.recipe, Atlas(found, look=False)
     missing = failed = made = 0
     for theory in range(len(recipe.theories)):
         for number in range(recipe.strands_of_theory(theory)):

@@ -184,13 +184,18 @@ class Store:
             raise _unreadable(self.folder / "store.json", cause) from None
         try:
             found = json.loads(mark)["copydyn store"]
-            known = isinstance(found, int)
+            known = isinstance(found, int) and not isinstance(found, bool)
         except (ValueError, TypeError, KeyError, RecursionError):
             known = False
         if not known:
             raise BadValue(
                 f"{self.folder / 'store.json'}: it must say which format the store has, but is damaged; write "
                 f'{{"copydyn store": {FORMAT}}} into it if the store was made by this version.'
+            )
+        if found < 1:
+            raise BadValue(
+                f"{self.folder / 'store.json'}: the format of a store must be 1 to {FORMAT}, but is {found}; write "
+                f"{FORMAT} in its place if the store was made by this version."
             )
         if found > FORMAT:
             raise BadValue(
@@ -215,7 +220,7 @@ class Store:
                 strangers = [entry for entry in os.listdir(folder) if entry not in FOLDERS]
                 if strangers:
                     raise BadValue(
-                        f"{folder}: a sweep must have a folder of its own, but this one holds {sorted(strangers)[0]!r}; "
+                        f"{folder}: a sweep must have a folder of its own, but there is {sorted(strangers)[0]!r} in it; "
                         "choose another one with --out."
                     )
                 for name in FOLDERS:
@@ -330,6 +335,15 @@ class Store:
                     if suffix == ".json" and _NAME.fullmatch(name) and name[:2] == folder:
                         yield name
 
+    def orphans(self) -> Iterator[str]:
+        """Name the files that have no record."""
+        for folder in _sorted_entries(self.folder / "runs"):
+            entries = set(_sorted_entries(self.folder / "runs" / folder)) if len(folder) == 2 else set()
+            for entry in sorted(entries):
+                name, suffix = os.path.splitext(entry)
+                if suffix == ".nc" and _NAME.fullmatch(name) and f"{name}.json" not in entries:
+                    yield name
+
     def remove(self, name: str) -> None:
         """Remove a record, and then its file."""
         for suffix in (".json", ".nc"):
@@ -354,8 +368,15 @@ class Store:
                 continue
             yield record
 
-    def tidy(self) -> None:
-        """Remove the drafts of processes that are no more."""
+    def tidy(self, *, alone: bool) -> None:
+        """Remove the drafts of processes that are no more and, where nobody else is at work, files without a record.
+
+        Raises
+        ------
+        OSError
+        """
+        for name in list(self.orphans()) if alone else ():
+            os.unlink(self.path_of(name, ".nc"))
         here = platform.node()
         for entry in _sorted_entries(self.drafts):
             path = self.drafts / entry
@@ -364,7 +385,7 @@ class Store:
                 continue
             theirs = ".".join(parts[:-1]).endswith(f".{here}")
             try:
-                dead = not _alive(int(parts[-1])) if theirs else time.time() - path.stat().st_mtime > OLD_DRAFT
+                dead = not alive(int(parts[-1])) if theirs else time.time() - path.stat().st_mtime > OLD_DRAFT
                 if dead:
                     path.unlink()
             except OSError:
@@ -398,7 +419,7 @@ class Store:
         OSError
         """
         files = self.sweeps()
-        content = text.encode()
+        content = sealed(text)
         if files and durable.read(files[-1]) == content:
             return
         number = int(files[-1].stem) + 1 if files else 1
@@ -491,6 +512,20 @@ def unwritable(folder: Path, cause: OSError | ValueError) -> BadValue:
     )
 
 
+SEAL = "\n# SHA-256 of what stands above: "
+
+
+def sealed(text: str) -> bytes:
+    """Let a text end in its SHA-256, as a comment of TOML."""
+    return f"{text}{SEAL}{hashlib.sha256(text.encode()).hexdigest()}\n".encode()
+
+
+def unsealed(content: bytes) -> bool:
+    """Tell whether `sealed` has made this, and nobody has changed it."""
+    text, _, _ = content.decode("utf-8", "replace").rpartition(SEAL)
+    return bool(text) and sealed(text) == content
+
+
 def _unreadable(path: Path, cause: OSError) -> BadValue:
     blocked = isinstance(cause, NotADirectoryError)
     reason = "a file stands in the way of its folder" if blocked else (cause.strerror or str(cause))
@@ -504,7 +539,8 @@ def _sorted_entries(folder: Path) -> list[str]:
         return []
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Tell whether a process of this machine is there."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
