@@ -30,11 +30,11 @@ from copydyn.sweeps.checks import verified
 from copydyn.sweeps.store import Damaged, Store
 
 SWEEP = (
-    "theory.copies=200,400,600,800",
-    "system.detuning=linspace(0.1,2,6)",
-    "schedule.stop=6",
+    "theory.copies=200,400,600",
+    "system.detuning=linspace(0.1,2,4)",
+    "schedule.stop=3",
     "schedule.points=5",
-    "--replicas=6",
+    "--replicas=3",
     "--seed=3",
     "--batch=4",
     "--quiet",
@@ -179,6 +179,7 @@ def main(kills: int, seed: int) -> int:
                 print(f"\r{sum(rounds.killed.values())} of {kills}", end="", file=sys.stderr)
         seconds = time.monotonic() - begun
     total = ", ".join(f"{number} in {what}" for what, number in rounds.killed.items())
+    print(f"a sweep takes {length:.2f} s")
     print(f"{sum(rounds.killed.values())} kills ({total}) in {number} rounds and {seconds:.0f} s:")
     print("nothing acknowledged was lost, doubled or changed; no traceback; every store and export byte-identical.")
     return 0

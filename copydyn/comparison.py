@@ -172,28 +172,30 @@ def kets_of(dataset: xr.Dataset) -> np.ndarray | None:
 
     An ensemble encodes psi_a = sqrt(n_a/N) exp(-i phi_a) only while its phases are aligned.
     """
-    if "state" in dataset:
-        return np.asarray(dataset["state"].values)
-    if "phase" not in dataset or "coherence" in dataset:
+    variables = dataset.variables
+    if "state" in variables:
+        return np.asarray(variables["state"].values)
+    if "phase" not in variables or "coherence" in variables:
         return None
-    factor = np.exp(-1j * np.nan_to_num(dataset["phase"].values))
-    return np.asarray(np.sqrt(dataset["frequency"].values) * factor)
+    factor = np.exp(-1j * np.nan_to_num(variables["phase"].values))
+    return np.asarray(np.sqrt(variables["frequency"].values) * factor)
 
 
 def _distances(result: xr.Dataset, reference: xr.Dataset) -> dict[str, np.ndarray]:
     """Each distance, float64 (replica, time)."""
-    expected = reference["probability"].values
-    found = result["frequency"].values if "frequency" in result else result["probability"].values[None]
+    ours, theirs = result.variables, reference.variables  # which are reached ten times as fast as the DataArrays
+    expected = theirs["probability"].values
+    found = ours["frequency"].values if "frequency" in ours else ours["probability"].values[None]
     away = np.abs(found - expected)
     series = {"max_deviation": away.max(axis=-1), "total_variation": 0.5 * away.sum(axis=-1)}
-    ours, theirs = kets_of(result), kets_of(reference)
-    if ours is not None and theirs is not None and theirs.shape[0] == 1:
-        series["infidelity"] = _infidelity(ours, theirs)
-    if "energy" in result:
-        energy = result["energy"].values
+    ket, expected_ket = kets_of(result), kets_of(reference)
+    if ket is not None and expected_ket is not None and expected_ket.shape[0] == 1:
+        series["infidelity"] = _infidelity(ket, expected_ket)
+    if "energy" in ours:
+        energy = ours["energy"].values
         series["energy_drift"] = energy - energy[:, :1]
-    if "counts" in result:
-        series["extinct"] = (result["counts"].values == 0).sum(axis=-1).astype(float)
+    if "counts" in ours:
+        series["extinct"] = (ours["counts"].values == 0).sum(axis=-1).astype(float)
     return series
 
 

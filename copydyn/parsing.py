@@ -284,6 +284,7 @@ def _is_record(annotation: Any) -> bool:
     return is_dataclass(annotation)
 
 
+@cache
 def _annotations(maker: Callable[..., Any], given: int) -> dict[str, Any]:
     names = list(inspect.signature(maker).parameters)[given:]
     hints = get_type_hints(maker)

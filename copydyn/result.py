@@ -99,17 +99,19 @@ def check(result: xr.Dataset) -> None:
             raise BadValue(f"a result must have the coordinate '{axis}', but the Dataset has {names}.")
     if "probability" not in result or result["probability"].dims != ("time", "beable"):
         raise BadValue("a result must have 'probability' with dimensions (time, beable).")
-    for name, variable in result.data_vars.items():
+    for name, variable in result.variables.items():
+        if name in result.coords:
+            continue
         if "units" not in variable.attrs or "long_name" not in variable.attrs:
             raise BadValue(f"every variable of a result must have 'units' and 'long_name', but '{name}' has not.")
-    probability = result["probability"].values
+    probability = result.variables["probability"].values
     if not np.all(probability >= -SUM_TOLERANCE):  # NaN fails this as well
         raise BadValue("the probabilities of a result must be numbers >= 0.")
     worst = float(np.max(np.abs(probability.sum(axis=1) - 1.0), initial=0.0))
     if worst > SUM_TOLERANCE:
         raise BadValue(f"the probabilities of a result must sum to one, but miss it by {worst:.3g}.")
     if "counts" in result:
-        totals = result["counts"].sum("beable").values
+        totals = result.variables["counts"].sum("beable").values
         if np.any(totals != totals[:, :1]):
             raise BadValue("the counts of an ensemble must keep their sum, but it changes.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from copydyn.source import Override
@@ -56,9 +57,7 @@ def run(folder, *axes, team=None, how=None, **options):
 
 
 def files(folder, *suffixes):
-    """Name every file of a store that has runs in it, and give its bytes; records without what clocks have put there."""
-    import json
-
+    """Give the bytes of every file with runs in it by its name; of records, without what clocks have put there."""
     found = {}
     for path in sorted((Path(folder) / "runs").rglob("*")):
         if path.suffix == ".nc":

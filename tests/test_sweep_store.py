@@ -1,4 +1,4 @@
-"""The store of a sweep: nothing that was acknowledged is lost or doubled, and nothing damaged is accepted in silence."""
+"""The store of a sweep: nothing acknowledged is lost or doubled, and nothing damaged is accepted in silence."""
 
 import errno
 import json
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from tests.inline import Inline, files, recipe_of, run
 
 from copydyn import durable, open_sweep
 from copydyn.refusal import BadValue
 from copydyn.sweeps import work as working
 from copydyn.sweeps.checks import set_aside, verified
 from copydyn.sweeps.store import Damaged, Store
+from tests.inline import Inline, files, recipe_of, run
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +178,15 @@ def failing_at(patch, name, number, code):
     return calls
 
 
+def refusal_of(folder):
+    """Run the sweep of two points; give the sentence that it is refused with."""
+    try:
+        run(folder, *PAIR, batch=2)
+    except BadValue as fault:
+        return str(fault)
+    return ""
+
+
 @pytest.mark.parametrize(("name", "code"), FAILURES)
 def test_every_failure_of_the_disk_is_one_sentence_and_loses_nothing(tmp_path, monkeypatch, name, code):
     run(tmp_path / "whole", *PAIR, batch=2)
@@ -187,13 +196,12 @@ def test_every_failure_of_the_disk_is_one_sentence_and_loses_nothing(tmp_path, m
     while True:
         with monkeypatch.context() as patch:
             calls = failing_at(patch, name, number, code)
-            try:
-                run(folder, *PAIR, batch=2)
-            except BadValue as fault:
-                refused += 1
-                assert os.strerror(code).lower() in str(fault).lower(), fault
-                assert str(fault).endswith(".")
-                assert "\n" not in str(fault)
+            said = refusal_of(folder)
+        if said:
+            refused += 1
+            assert os.strerror(code).lower() in said.lower()
+            assert said.endswith(".")
+            assert "\n" not in said
         if len(calls) <= number:
             break
         kept = keys_of(folder)
@@ -347,7 +355,7 @@ def test_a_damaged_mark_is_refused(copied, refuses, text):
 
 def test_a_store_needs_a_folder_of_its_own(tmp_path, refuses):
     (tmp_path / "thesis.tex").write_text("")
-    refuses(lambda: Store.create(tmp_path), ValueError, "there is 'thesis.tex' in it")
+    refuses(lambda: Store.create(tmp_path), ValueError, "'thesis.tex' is in it")
     refuses(lambda: Store(tmp_path), ValueError, "with a file store.json, but there is none")
     refuses(lambda: Store.create(tmp_path / "thesis.tex"), ValueError, "a file stands in its way")
 

@@ -23,6 +23,10 @@ ADDED = ("scenario", "sweep_seed")
 """Attributes of a file that are about the sweep, and not about its runs."""
 
 
+_TEXT = h5py.string_dtype()
+_ONE = h5py.h5s.create(h5py.h5s.SCALAR)
+
+
 class Row(NamedTuple):
     """What one run has given.
 
@@ -30,14 +34,14 @@ class Row(NamedTuple):
     ----------
     variables : dict
         Name to (dimensions without `run`, values, attributes); complex ones have a last dimension `part`.
-    coordinates : dict
-        The same, of what all runs of a file share.
+    frame : Frame
+        What all runs of a file share.
     attrs : dict
         Of the result; what differs between runs is left out.
     """
 
     variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]
-    coordinates: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]
+    frame: Frame
     attrs: dict[str, Any]
 
     @property
@@ -48,11 +52,34 @@ class Row(NamedTuple):
     @property
     def shape(self) -> Shape:
         """What decides with which other runs it can share a file."""
-        coordinates = sorted((name, values.tobytes()) for name, (_, values, _) in self.coordinates.items())
-        variables = sorted(
-            (name, dims, values.shape, values.dtype.kind) for name, (dims, values, _) in self.variables.items()
-        )
-        return Shape(hashlib.sha256(repr((coordinates, variables)).encode()).hexdigest()[:16], self.size)
+        digest = hashlib.sha256(self.frame.digest)
+        for name, (dims, values, _) in sorted(self.variables.items()):
+            digest.update(f"{name} {dims} {values.shape} {values.dtype.kind}".encode())
+        return Shape(digest.hexdigest()[:16], self.size)
+
+
+class Frame:
+    """Times, labels and other coordinates of a run.
+
+    Parameters
+    ----------
+    coordinates : dict
+        Name to dimensions, values and attributes.
+    """
+
+    def __init__(self, coordinates: Mapping[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]) -> None:
+        self.coordinates = dict(sorted(coordinates.items()))
+        digest = hashlib.sha256()
+        for name, (_, values, _) in self.coordinates.items():
+            digest.update(f"{name} {values.dtype}".encode())
+            digest.update(values.tobytes())
+        self.digest = digest.digest()
+
+    @classmethod
+    def of(cls, result: xr.Dataset) -> Frame:
+        """Take it from a result."""
+        outer = result.coords.variables
+        return cls({str(name): (tuple(map(str, one.dims)), one.values, one.attrs) for name, one in outer.items()})
 
 
 class Shape(NamedTuple):
@@ -70,21 +97,19 @@ class Shape(NamedTuple):
     size: int
 
 
-def row_of(result: xr.Dataset, besides: Mapping[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]) -> Row:
-    """Take a result apart; ``besides`` are variables that were made of it."""
+def row_of(
+    result: xr.Dataset, besides: Mapping[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]], frame: Frame
+) -> Row:
+    """Take a result apart; ``besides`` are variables that were made of it, and ``frame`` has its coordinates."""
     variables = {}
     for name, variable in result.variables.items():
-        if name in result.coords:
+        if name in frame.coordinates:
             continue
         dims, values = tuple(map(str, variable.dims)), variable.values
         if values.dtype.kind == "c":
             dims, values = (*dims, "part"), np.stack([values.real, values.imag], axis=-1)
         variables[str(name)] = (dims, values, variable.attrs)
-    coordinates = {
-        str(name): (tuple(map(str, coordinate.dims)), coordinate.values, coordinate.attrs)
-        for name, coordinate in result.coords.variables.items()
-    }
-    return Row({**variables, **besides}, coordinates, result.attrs)
+    return Row({**variables, **besides}, frame, result.attrs)
 
 
 def grouped(shapes: Sequence[Shape | None]) -> list[list[int]]:
@@ -116,21 +141,21 @@ def packed(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]], attrs: Map
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver=("v108", "v108"), track_order=True) as file:
         shared = {key: value for key, value in first.attrs.items() if all(row.attrs.get(key) == value for row in rows)}
-        file.attrs["Conventions"] = "CF-1.8"
+        _note(file, "Conventions", "CF-1.8")
         for key, value in sorted({**shared, **attrs, "swept": json.dumps(list(columns))}.items()):
-            file.attrs[key] = value
+            _note(file, key, value)
         sizes = {"run": len(rows)}
-        for dims, values, _ in (*first.coordinates.values(), *first.variables.values()):
+        for dims, values, _ in (*first.frame.coordinates.values(), *first.variables.values()):
             sizes |= dict(zip(dims, values.shape))
-        scales = {dim: _scale(file, dim, size, first.coordinates.get(dim)) for dim, size in sizes.items()}
+        scales = {dim: _scale(file, dim, size, first.frame.coordinates.get(dim)) for dim, size in sizes.items()}
         for number, scale in enumerate(scales.values()):
-            scale.attrs["_Netcdf4Dimid"] = np.int32(number)
+            _note(scale, "_Netcdf4Dimid", np.int32(number))
         for name, along in columns.items():
             _variable(file, scales, name, ("run",), column(along), {})
         for name, (dims, _, about) in sorted(first.variables.items()):
             stacked = np.stack([row.variables[name][1] for row in rows])
             variable = _variable(file, scales, name, ("run", *dims), stacked, about)
-            variable.attrs["coordinates"] = " ".join(columns)
+            _note(variable, "coordinates", " ".join(columns))
     return buffer.getvalue()
 
 
@@ -144,7 +169,7 @@ def _scale(file: h5py.File, dim: str, size: int, coordinate: Any) -> h5py.Datase
     scale = file.create_dataset(dim, data=_stored(values), track_order=True)
     scale.make_scale(dim)
     for key, value in about.items():
-        scale.attrs[key] = value
+        _note(scale, key, value)
     return scale
 
 
@@ -161,8 +186,15 @@ def _variable(
     for number, dim in enumerate(dims):
         variable.dims[number].attach_scale(scales[dim])
     for key, value in about.items():
-        variable.attrs[key] = value
+        _note(variable, key, value)
     return variable
+
+
+def _note(entry: h5py.File | h5py.Dataset, name: str, value: Any) -> None:
+    """Write an attribute that is not there yet: h5py's own way is ten times as long, as it may have to replace one."""
+    array = np.array(value, dtype=_TEXT if isinstance(value, str) else None)
+    kind = h5py.h5t.py_create(array.dtype, logical=True)
+    h5py.h5a.create(entry.id, name.encode(), kind, _ONE).write(array)
 
 
 def _worth_packing(values: np.ndarray) -> bool:
@@ -218,12 +250,12 @@ class Shelf:
 
     def rows(self) -> list[Row]:
         """Give back what was packed, so that packing it again gives what packing the originals does."""
-        described, coordinates, attrs = self.variables(), self.coordinates(), self.attrs
+        described, frame, attrs = self.variables(), Frame(self.coordinates()), self.attrs
         whole = {name: _settled(self._file[name][...]) for name in described}
         return [
             Row(
                 {name: (dims, whole[name][row], about) for name, (dims, _, _, about) in described.items()},
-                coordinates,
+                frame,
                 attrs,
             )
             for row in range(self._file["run"].shape[0])

@@ -220,7 +220,7 @@ class Store:
                 strangers = [entry for entry in os.listdir(folder) if entry not in FOLDERS]
                 if strangers:
                     raise BadValue(
-                        f"{folder}: a sweep must have a folder of its own, but there is {sorted(strangers)[0]!r} in it; "
+                        f"{folder}: a sweep must have a folder of its own, but {sorted(strangers)[0]!r} is in it; "
                         "choose another one with --out."
                     )
                 for name in FOLDERS:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import platform
 import time
 import traceback
@@ -20,13 +20,13 @@ from copydyn.comparison import distances
 from copydyn.experiment import Experiment
 from copydyn.refusal import Refusal
 from copydyn.runs import checkpoint
-from copydyn.runs.conduct import Checkpoint, TimedOut, time_limit
+from copydyn.runs.conduct import SHORT, Checkpoint, TimedOut, time_limit
 from copydyn.scenario import read_experiment, read_theory
 from copydyn.source import Override, Source
 from copydyn.streams import code_stamp
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.recipe import Block, Recipe, Strand, Target, json_copy
-from copydyn.sweeps.rows import MOST_BYTES, Row, Shape, Shelf, grouped, packed, row_of
+from copydyn.sweeps.rows import MOST_BYTES, Frame, Row, Shape, Shelf, grouped, packed, row_of
 from copydyn.sweeps.store import Damaged, Entry, Record, Store, name_of, named
 from copydyn.theories import Schrodinger
 from copydyn.theory import Theory
@@ -102,7 +102,10 @@ class _Desk:
         self.store = Store(Path(task.folder))
         self.builder = builder_of(str(self.store.folder / "sweeps" / task.sweep))
         self.recipe = self.builder.recipe
-        self.block_name = block_name(self.recipe, task.block)
+        self.strands = self.recipe.strands_of(task.block)
+        self.keys = [self.recipe.key(strand, strand.first, strand.replicas) for strand in self.strands]
+        self.block_name = named(self.keys)
+        self.drafts = set(os.listdir(self.store.drafts))
         self.entries: dict[str, Entry] = {}
         self.rows: dict[str, Row] = {}  # in memory
         self.shapes: dict[str, Shape | None] = {}
@@ -118,11 +121,11 @@ class _Desk:
             self._take_in(name)
 
     def work(self) -> Outcome:
-        strands = self.recipe.strands_of(self.block)
+        strands, keys = self.strands, self.keys
         if self.only is not None:
-            strands = strands[self.only : self.only + 1]
-        for strand in strands:
-            self._strand(strand)
+            strands, keys = strands[self.only : self.only + 1], keys[self.only : self.only + 1]
+        for strand, key in zip(strands, keys):
+            self._strand(strand, key)
         self._flush(last=True)
         if self.only is None:
             self._merge()
@@ -143,12 +146,13 @@ class _Desk:
             if not own:
                 self.foreign.add(entry.key)
 
-    def _strand(self, strand: Strand) -> None:
+    def _strand(self, strand: Strand, key: str) -> None:
         """Make the runs of a strand: one, or with a target as many as it takes."""
         target, moments, first = self.recipe.target, None, strand.first
         while True:
             replicas = strand.replicas if target is None else min(strand.replicas, target.most - first)
-            key = self.recipe.key(strand, first, replicas)
+            if first != strand.first:
+                key = self.recipe.key(strand, first, replicas)
             entry = self.entries.get(key)
             if target is not None and moments is None:
                 moments = _Moments(target.of)
@@ -187,12 +191,13 @@ class _Desk:
         except Exception as cause:
             fault = f"copydyn itself is at fault: {type(cause).__name__}: {str(cause) or 'no more is known'}."
             detail = traceback.format_exc()
-        checkpoint.remove(keep.path)
+        seconds = round(time.perf_counter() - begun, 6)
+        if seconds > SHORT or keep.path.name in self.drafts:
+            checkpoint.remove(keep.path)
         error = None
         if moments is not None and row is not None:
             moments.add(row)
             error = moments.error()
-        seconds = round(time.perf_counter() - begun, 6)
         name = self.recipe.theories[strand.theory]
         entry = Entry(key, name, values, first, replicas, seconds, fault, error, detail)
         self.entries[key] = entry
@@ -276,8 +281,7 @@ class _Desk:
 
 def block_name(recipe: Recipe, block: Block) -> str:
     """Name a block after its strands, so that the same block is known again."""
-    strands = recipe.strands_of(block)
-    return named(recipe.key(strand, strand.first, strand.replicas) for strand in strands)
+    return named(recipe.key(strand, strand.first, strand.replicas) for strand in recipe.strands_of(block))
 
 
 def reached(error: float | None, replicas: int, target: Target) -> bool:
@@ -337,9 +341,13 @@ class Builder:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.scenario = recipe.scenario()
-        self._experiment: tuple[str, Experiment] | None = None
-        self._reference: tuple[str, xr.Dataset] | None = None
-        self._theory: tuple[str, Theory] | None = None
+        keys = [key for axis in recipe.axes for key in axis.keys]
+        self._keys_of_theories = [key for key in keys if key.split(".")[0] == "theory"]
+        self._keys_of_experiments = [key for key in keys if key not in self._keys_of_theories]
+        self._experiment: tuple[list[Any], Experiment] | None = None
+        self._reference: tuple[list[Any], xr.Dataset] | None = None
+        self._theory: tuple[list[Any], Theory] | None = None
+        self._frame: tuple[Experiment, type[Theory], Frame] | None = None
 
     def row(
         self, theory: int, values: Mapping[str, Any], seed: int, first: int, replicas: int, keep: Checkpoint
@@ -353,7 +361,9 @@ class Builder:
         made = self.theory(theory, values)
         experiment = self.experiment(values)
         result = made.evolve(experiment, seed, replicas, first=first, keep=keep)
-        return row_of(result, distances(result, self.reference(values)))
+        if self._frame is None or self._frame[0] is not experiment or self._frame[1] is not type(made):
+            self._frame = (experiment, type(made), Frame.of(result))
+        return row_of(result, distances(result, self.reference(values)), self._frame[2])
 
     def source(self, values: Mapping[str, Any]) -> Source:
         """Give the scenario with the values of a point in their places."""
@@ -364,29 +374,24 @@ class Builder:
 
     def experiment(self, values: Mapping[str, Any]) -> Experiment:
         """Give the experiment of a point."""
-        said = self._said(values, theory=False)
+        said = [values[key] for key in self._keys_of_experiments]
         if self._experiment is None or self._experiment[0] != said:
             self._experiment = (said, read_experiment(self.source(values)))
         return self._experiment[1]
 
     def reference(self, values: Mapping[str, Any]) -> xr.Dataset:
         """Give what the Schrödinger equation says of the point's experiment."""
-        said = self._said(values, theory=False)
+        said = [values[key] for key in self._keys_of_experiments]
         if self._reference is None or self._reference[0] != said:
             self._reference = (said, Schrodinger().evolve(self.experiment(values)))
         return self._reference[1]
 
     def theory(self, theory: int, values: Mapping[str, Any]) -> Theory:
         """Give a theory with the parameters of a point."""
-        said = f"{theory} {self._said(values, theory=True)}"
+        said = [theory, *(values[key] for key in self._keys_of_theories)]
         if self._theory is None or self._theory[0] != said:
             self._theory = (said, read_theory(self.source(values), theory))
         return self._theory[1]
-
-    def _said(self, values: Mapping[str, Any], *, theory: bool) -> str:
-        """Write those of the values which decide the theory, or else those which decide the experiment."""
-        chosen = [(key, value) for key, value in values.items() if (key.split(".")[0] == "theory") == theory]
-        return json.dumps(chosen, default=str)
 
 
 @lru_cache(4)
