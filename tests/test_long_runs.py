@@ -66,6 +66,15 @@ def test_replicas_are_numbered(theory):
     assert np.array_equal(many.counts.values[:2], few.counts.values)
 
 
+def test_replicas_may_begin_anywhere(theory):
+    """Several runs of fewer are one of many."""
+    whole = evolve(theory, replicas=7)
+    parts = [evolve(theory, replicas=3), evolve(theory, replicas=4, first=3)]
+    for name in ("counts", "phase", "events"):
+        joined = np.concatenate([part[name].values for part in parts])
+        assert np.array_equal(joined, whole[name].values, equal_nan=joined.dtype.kind == "f")
+
+
 def paused(monkeypatch, theory, path, calls):
     """Interrupt a run after so many calls of the kernels."""
     seen = []

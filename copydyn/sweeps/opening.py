@@ -198,13 +198,12 @@ class Atlas:
 
     def _located(self) -> tuple[np.ndarray, np.ndarray]:
         recipe = self.recipe
-        numbers = {name: number for number, name in enumerate(self.index.names)}
         parts: list[list[tuple[np.ndarray, np.ndarray]]] = []
         for theory in range(len(recipe.theories)):
             own = recipe.shape_of(theory)
             parts.append([])
             while recipe.target is not None or len(parts[-1]) < recipe.runs_a_point:
-                record, row = self._part(theory, len(parts[-1]), prod(own), numbers, parts[-1])
+                record, row = self._part(theory, len(parts[-1]), prod(own), parts[-1])
                 if recipe.target is not None and parts[-1] and np.all(record < 0):
                     break
                 parts[-1].append((record, row))
@@ -220,22 +219,22 @@ class Atlas:
         return records, rows
 
     def _part(
-        self, theory: int, part: int, points: int, numbers: dict[str, int], before: list[tuple[np.ndarray, np.ndarray]]
+        self, theory: int, part: int, points: int, before: list[tuple[np.ndarray, np.ndarray]]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Find the runs of one part of all points of a theory."""
         recipe, target = self.recipe, self.recipe.target
         record, row = np.full(points, -1, np.int32), np.full(points, -1, np.int32)
-        for point in range(points) if not before else np.flatnonzero(before[-1][1] >= 0).tolist():
+        asked, keys = range(points) if not before else np.flatnonzero(before[-1][1] >= 0).tolist(), []
+        for point in asked:
             strand = recipe.strand(theory, point if target else point * recipe.runs_a_point + part)
             first, replicas = strand.first, strand.replicas
             if target is not None:
                 first = part * strand.replicas
                 replicas = min(strand.replicas, target.most - first)
                 if replicas < 1:
-                    continue
-            place = self.index.find(recipe.key(strand, first, replicas))
-            if place is not None:
-                record[point], row[point] = numbers[place.name], place.row
+                    return record, row
+            keys.append(recipe.key(strand, first, replicas))
+        record[list(asked)], row[list(asked)] = self.index.find_all(keys)
         return record, row
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -145,12 +146,12 @@ class Recipe:
                 f"{' x '.join(str(len(axis)) for axis in self.axes)}; take fewer values."
             )
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """How many values each axis has."""
         return tuple(map(len, self.axes))
 
-    @property
+    @cached_property
     def points(self) -> int:
         """How many points there are."""
         return prod(self.shape)
@@ -176,12 +177,12 @@ class Recipe:
         theory = self.tables.get("theory", {})
         return theory if isinstance(theory, list) else [theory]
 
-    @property
+    @cached_property
     def runs_a_point(self) -> int:
         """How many strands share out the replicas of a point."""
         return 1 if self.target else ceil(self.replicas / self.replicas_a_run)
 
-    @property
+    @cached_property
     def replicas_a_run(self) -> int:
         """Replicas of a run that is not the last one of its point."""
         return self.replicas if self.target else min(self.replicas, REPLICAS_A_RUN)
@@ -244,15 +245,14 @@ class Recipe:
             128 bits of SHA-256, in hexadecimal digits.
         """
         template = self._template(strand.theory)
-        tables = template.tables
-        values = self.values(strand.point).values()
-        for value, slots in zip(values, template.slots):
-            for holder, step in slots:
-                holder[step] = value
-        if template.other_files:
-            tables["files"] = _files_of(tables)
-        said = json.dumps([tables, first, replicas], sort_keys=True, separators=(",", ":"), default=str)
-        return hashlib.sha256(said.encode()).hexdigest()[:32]
+        values = list(self.values(strand.point).values())
+        said = [template.pieces[0]]
+        for number, piece in zip(template.order, template.pieces[1:]):
+            said.append(_json(values[number]))
+            said.append(piece)
+        files = _files_of([{"path": values[number]} for number in template.paths])
+        said.append(f"{_json(files) if files else ''} {first} {replicas}")
+        return hashlib.sha256("".join(said).encode()).hexdigest()[:32]
 
     def tables_at(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Give the scenario's tables with ``values`` in their places."""
@@ -305,26 +305,44 @@ class Recipe:
         own.pop("name", None)
         own.setdefault("kind", "CopyDynamics")
         tables = canonical({name: marked.get(name, {}) for name in DECIDE} | {"theory": own})
-        tables |= {"seed": self.seed, "code": code_stamp(), "numpy": np.__version__}
-        slots: list[list[tuple[Any, Any]]] = [[] for _ in marks]
-        _find(tables, {mark: number for number, mark in enumerate(marks.values())}, slots)
-        tables["files"] = _files_of(tables)
+        tables |= {"seed": self.seed, "code": code_stamp(), "numpy": np.__version__, "files": _files_of(tables)}
+        said = re.split(r'"\\u0000(\d+)"', _json(tables))
+        order = [int(number) for number in said[1::2]]
         lengths, number = [], 0
         for axis in self.axes:
-            lengths.append(len(axis) if any(slots[number : number + len(axis.keys)]) else 1)
+            own_keys = range(number, number + len(axis.keys))
+            lengths.append(len(axis) if any(key in order for key in own_keys) else 1)
             number += len(axis.keys)
-        other_files = any(step == "path" for places in slots for _, step in places)
-        return _Template(tables, slots, tuple(lengths), other_files)
+        paths = [number for number, key in enumerate(marks) if key.split(".")[-1] == "path" and number in order]
+        return _Template(said[::2], order, tuple(lengths), paths)
 
 
 class _Template(NamedTuple):
-    """What decides the runs of a theory; where in it the value of each swept key stands; how many values each axis has
-    for the theory; whether the swept keys name files."""
+    """What decides the runs of a theory, in JSON with a gap for each swept value.
 
-    tables: dict[str, Any]
-    slots: list[list[tuple[Any, Any]]]
+    Parameters
+    ----------
+    pieces : list of str
+    order : list of int
+        Which swept key fills each gap.
+    shape : tuple of int
+        How many values each axis has for the theory.
+    paths : list of int
+        Swept keys that name files, whose content decides as well.
+    """
+
+    pieces: list[str]
+    order: list[int]
     shape: tuple[int, ...]
-    other_files: bool
+    paths: list[int]
+
+
+def _json(value: Any) -> str:
+    """Write a canonical value the same way each time."""
+    return _ENCODER.encode(value)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
 
 
 def unravelled(number: int, shape: Sequence[int]) -> list[int]:
@@ -341,15 +359,6 @@ def json_copy(tables: Any) -> Any:
     if isinstance(tables, dict):
         return {key: json_copy(value) for key, value in tables.items()}
     return [json_copy(entry) for entry in tables] if isinstance(tables, list) else tables
-
-
-def _find(tables: Any, numbers: Mapping[str, int], slots: list[list[tuple[Any, Any]]]) -> None:
-    entries: Sequence[tuple[Any, Any]] = list(tables.items() if isinstance(tables, dict) else enumerate(tables))
-    for step, value in entries:
-        if isinstance(value, str) and value in numbers:
-            slots[numbers[value]].append((tables, step))
-        elif isinstance(value, (dict, list)):
-            _find(value, numbers, slots)
 
 
 def _files_of(tables: Any) -> dict[str, str]:

@@ -496,6 +496,16 @@ class Index:
             last -= 1
         return None
 
+    def find_all(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Give the number of the record, -1 where a run is missing, and the row of many runs."""
+        halves = np.frombuffer(bytes.fromhex("".join(keys)), dtype=">u8").reshape(-1, 2).astype(np.uint64)
+        records, rows = np.full(len(keys), -1, np.int32), np.full(len(keys), -1, np.int32)
+        if self._keys[0].size:
+            last = np.maximum(np.searchsorted(self._keys[0], halves[:, 0], side="right") - 1, 0)
+            there = (self._keys[0][last] == halves[:, 0]) & (self._keys[1][last] == halves[:, 1])
+            records[there], rows[there] = self._numbers[last[there]], self._rows[last[there]]
+        return records, rows
+
     def __len__(self) -> int:
         first = np.ones(self._keys[0].size, bool)
         first[1:] = (np.diff(self._keys[0]) != 0) | (np.diff(self._keys[1]) != 0)
