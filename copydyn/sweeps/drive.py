@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from copydyn import durable
+from copydyn.refusal import BadValue
 from copydyn.sweeps.crew import PATIENCE, Answer, Team
 from copydyn.sweeps.recipe import Block, Recipe
 from copydyn.sweeps.store import Entry, Store, alive, unwritable
@@ -33,6 +34,10 @@ SILENCE = 15.0
 
 IN_HAND = 2
 """Tasks a worker, so that none waits for its next one."""
+
+
+MOST_DEATHS = 3
+"""Workers that may die at one block: the first at all of it, later ones at merging it."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -133,6 +138,7 @@ class _Drive:
         self.retry = retry
         self.asked = 0
         self.suspects: dict[int, list[int]] = {}  # blocks whose worker died, with the strands that are still open
+        self.deaths: dict[int, int] = {}
         self.bar = _Bar(self.tally, progress)
 
     def go(self) -> Tally:
@@ -230,26 +236,41 @@ class _Drive:
         self.tally.sentence = self.tally.sentence or outcome.sentence
 
     def _suspect(self, task: Task) -> None:
-        """Go through a block whose worker has died strand by strand, and blame the one that kills its worker again."""
+        """Go through a block whose worker has died strand by strand, and blame the run that kills its worker again."""
+        self._look_again()
         if task.only is None:
+            deaths = self.deaths[task.block.number] = self.deaths.get(task.block.number, 0) + 1
+            if deaths > MOST_DEATHS:
+                raise BadValue(
+                    f"{self.store.folder}: workers must live to finish a block, but {deaths} have died at block "
+                    f"{task.block.number}; what is kept so far is safe: see to the memory of the machine, and give the "
+                    "same command again."
+                )
             strands = list(range(task.block.stop - task.block.start))
             self.suspects[task.block.number] = strands
             for strand in strands:
-                self._ask(task._replace(only=strand))
+                self._ask(task._replace(only=strand, found=self._found(task.block)))
             return
-        culprit = self.recipe.strands_of(task.block)[task.only]
-        key = self.recipe.key(culprit, culprit.first, culprit.replicas)
+        self._blame(task.block, task.only)
+        self._cleared(task)
+
+    def _blame(self, block: Block, number: int) -> None:
+        """Record that the next run of a strand cannot be made."""
         fault = (
             "the process that computed it died twice: it was killed, ran out of memory, crashed, or did not listen to "
             "its timeout; take fewer labels or replicas."
         )
-        values = self.recipe.values(culprit.point)
-        entry = Entry(key, self.recipe.theories[culprit.theory], values, culprit.first, culprit.replicas, fault=fault)
+        strand = self.recipe.strands_of(block)[number]
+        first, replicas = strand.first, strand.replicas
+        while self.recipe.target is not None and self.index.find(self.recipe.key(strand, first, replicas)) is not None:
+            first += replicas
+            replicas = min(strand.replicas, self.recipe.target.most - first)
+        key, values = self.recipe.key(strand, first, replicas), self.recipe.values(strand.point)
+        entry = Entry(key, self.recipe.theories[strand.theory], values, first, replicas, fault=fault)
         try:
-            self.store.commit(block_name(self.recipe, task.block), [entry], b"", "", about(self.recipe), whole=False)
+            self.store.commit(block_name(self.recipe, block), [entry], b"", "", about(self.recipe), whole=False)
         except OSError as cause:
             raise unwritable(self.store.folder, cause) from None
-        self._cleared(task)
 
     def _cleared(self, task: Task) -> None:
         """Once all strands of a suspect block are through, merge them."""
@@ -257,10 +278,16 @@ class _Drive:
         left.remove(task.only or 0)
         if not left:
             del self.suspects[task.block.number]
-            self.index, self.empty = self.store.index(), False
-            pieces = self.index.pieces.get(block_name(self.recipe, task.block), [])
-            found = dict.fromkeys([*self._survey(task.block)[0], *pieces])
-            self._ask(task._replace(only=None, retry=False, found=tuple(found)))
+            self._look_again()
+            self._ask(task._replace(only=None, retry=False, found=self._found(task.block)))
+
+    def _look_again(self) -> None:
+        self.index, self.empty = self.store.index(), False
+
+    def _found(self, block: Block) -> tuple[str, ...]:
+        """Name the records in which runs of a block stand, and those that are pieces of it."""
+        pieces = self.index.pieces.get(block_name(self.recipe, block), [])
+        return tuple(dict.fromkeys([*self._survey(block)[0], *pieces]))
 
     def _farewell(self) -> str:
         tally = self.tally
