@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import platform
 import queue
@@ -42,7 +43,7 @@ LONELY = 15.0
 """Seconds without a worker after which somebody may want to know."""
 
 STILLBORN = 3
-"""Workers of this machine that end before any has come to the scheduler, after which there is no hope."""
+"""Workers of this machine that end before any has come to the scheduler, or senseless answers, that are enough."""
 
 LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
 """Those that speak of what is said in one sentence here."""
@@ -75,6 +76,8 @@ class Cluster:
         self._hand: dict[str, Any] = {}
         self._heard: queue.SimpleQueue[tuple[str, Task, Any]] = queue.SimpleQueue()
         self._asked, self._lonely = 0, time.monotonic() + LONELY
+        self._fit: set[str] = set()
+        self._strange, self._odd = "", 0
         self._own: _Own | None = None
         self._quiet = _Quiet()
         self._dask = _distributed()
@@ -177,21 +180,42 @@ class Cluster:
         """See how many workers there are, on the loop's side."""
         while not self._closed:
             with suppress(Exception):  # what is wrong shows where a task is lost
-                self._size = sum((await self._client.nthreads()).values())
+                threads = await self._client.nthreads()
+                await self._examine([worker for worker in threads if worker not in self._fit])
+                self._size = sum(number for worker, number in threads.items() if worker in self._fit)
             await asyncio.sleep(LOOK)
+
+    async def _examine(self, workers: list[str]) -> None:
+        """Ask new workers what they are: a task that they cannot read would end them."""
+        if not workers:
+            return
+        try:
+            found = await self._client.run(errand.difference, errand.made_by(), workers=workers, on_error="return")
+        except OSError:
+            return  # one of them has left
+        except Exception as cause:
+            found = {"": cause}
+        self._fit.update(worker for worker, said in found.items() if said == "")
+        odd = [said for said in found.values() if isinstance(said, Exception) and not isinstance(said, OSError)]
+        self._odd = self._odd + 1 if odd else 0
+        if self._odd >= STILLBORN:  # once, it may have left just now
+            self._strange = f"one has none, or a very old one ({_short(odd[0])})"
+        self._strange = next((said for said in found.values() if isinstance(said, str) and said), self._strange)
 
     def _look_after(self) -> None:
         """See that there is somebody to ask."""
+        if self._strange:
+            raise self._unfit(self._strange)
         if self._client.status not in ("running", "connecting"):
             raise self._gone()
         if self._own is not None:
             self._own.keep_up(alive=self._size > 0)
         if self._size:
-            self._lonely = float("inf")
+            self._lonely = time.monotonic() + LONELY
         elif time.monotonic() > self._lonely:
-            self._lonely = float("inf")
+            self._lonely = math.inf
             warnings.warn(
-                f"{self._name}: no worker has come to this scheduler yet; the sweep waits for one.",
+                f"{self._name}: there is no worker at this scheduler; the sweep waits for one.",
                 RuntimeWarning,
                 stacklevel=4,
             )
@@ -208,7 +232,7 @@ class Cluster:
             return Answer(task, None)
         if isinstance(said, (asyncio.CancelledError, self._dask.CancelledError, OSError)):
             raise self._gone()
-        raise self._unfit(f"one cannot begin: {_short(said)}")
+        raise self._unfit(f"the scheduler, or one of them, cannot read a task ({_short(said)})")
 
     def _unfit(self, why: str) -> BadValue:
         return BadValue(
@@ -392,4 +416,4 @@ def _within(seconds: float, ask: Callable[[], str]) -> str:
 def _short(cause: BaseException) -> str:
     """Say an exception in a few words."""
     said = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return str(said).strip().split("\n")[0][:200].rstrip(".")
+    return " ".join(str(said).split()).split(". ")[0][:120].rstrip(".")

@@ -44,7 +44,7 @@ def run(words: str) -> str:
     answer: dict[str, Any] = {"outcome": None, "fault": "", "bug": "", "unfit": ""}
     try:
         why = _unfit(said)
-        answer |= {"unfit": f"the one on {platform.node()} {why}"} if why else _done(said)
+        answer |= {"unfit": why} if why else _done(said)
     except Refusal as refusal:
         answer["unfit"] = f"the one on {platform.node()} says: " + str(refusal).split("\n")[0].rstrip(".")
     except OSError as cause:
@@ -64,14 +64,31 @@ def told(task: Task, *, token: str, guarded: bool) -> str:
     guarded : bool
         Whether the process belongs to the sweep alone, and may be ended where a run does not hear its timeout.
     """
+    task = task._replace(folder=os.path.abspath(task.folder))
+    return json.dumps({"task": task, "token": token, "guarded": guarded, "key": _key_of(task), "made_by": made_by()})
+
+
+def made_by() -> dict[str, str]:
+    """Say which versions decide the bytes of a run here."""
     import numpy as np
 
     from copydyn.streams import code_stamp
     from copydyn.version import __version__
 
-    task = task._replace(folder=os.path.abspath(task.folder))
-    fit = {"copydyn": __version__, "code": code_stamp(), "numpy": np.__version__, "key": _key_of(task)}
-    return json.dumps({"task": task, "token": token, "guarded": guarded, **fit})
+    return {"copydyn": __version__, "code": code_stamp(), "numpy": np.__version__}
+
+
+def difference(theirs: dict[str, str]) -> str:
+    """Say how this process is not what ``theirs`` is; empty where it is the same."""
+    mine = made_by()
+    if mine["code"] != theirs["code"]:
+        other = "another copydyn" if mine["copydyn"] == theirs["copydyn"] else f"copydyn {mine['copydyn']}"
+        why = f"has {other} than the sweep's {theirs['copydyn']}; install the same one there, and start it again"
+    elif mine["numpy"] != theirs["numpy"]:
+        why = f"has numpy {mine['numpy']}, and not the sweep's {theirs['numpy']}; install that there"
+    else:
+        return ""
+    return f"the one on {platform.node()} {why}"
 
 
 def _done(said: dict[str, Any]) -> dict[str, Any]:
@@ -156,23 +173,16 @@ def _key_of(task: Task) -> str:
 
 def _unfit(said: dict[str, Any]) -> str:
     """Say why this process would make other bytes, or put them elsewhere; empty where it does not."""
-    known = json.dumps([said["task"][0], said["token"], said["code"]])
+    known = json.dumps([said["task"][0], said["token"], said["made_by"]])
     if known in _known:
         return ""
-    import numpy as np
-
-    from copydyn.streams import code_stamp
-    from copydyn.version import __version__
-
-    if code_stamp() != said["code"]:
-        other = "another" if __version__ == said["copydyn"] else f"version {__version__}"
-        return f"has {other} copydyn than the sweep's {said['copydyn']}; install the same one there"
-    if np.__version__ != said["numpy"]:
-        return f"has numpy {np.__version__}, and not the sweep's {said['numpy']}; install that there"
-    if not _appears(Path(said["task"][0], "drafts", said["token"])):
-        return f"does not see the folder {said['task'][0]}; put that where all machines share it"
-    _known.add(known)
-    return ""
+    why = difference(said["made_by"])
+    if not why and not _appears(Path(said["task"][0], "drafts", said["token"])):
+        folder = said["task"][0]
+        why = f"the one on {platform.node()} does not see the folder {folder}; put that where all machines share it"
+    if not why:
+        _known.add(known)
+    return why
 
 
 def _appears(path: Path) -> bool:
