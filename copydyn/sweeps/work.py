@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -394,7 +395,17 @@ class Builder:
         return self._theory[1]
 
 
-@lru_cache(4)
+class _Own(threading.local):
+    """Builders of one thread: two cannot share one, which remembers what it has made last."""
+
+    def __init__(self) -> None:
+        self.builder = lru_cache(4)(lambda path, *_: Builder(recipe_in(Path(path))))
+
+
+_own = _Own()
+
+
 def builder_of(path: str) -> Builder:
-    """Give the builder of the sweep in a file, which never changes."""
-    return Builder(recipe_in(Path(path)))
+    """Give this thread's builder of the sweep in a file; where a folder was made anew, its file is another one."""
+    file = os.stat(path)
+    return _own.builder(path, file.st_ino, file.st_mtime_ns, file.st_size)
