@@ -32,6 +32,25 @@ def put(path: Path, content: bytes, drafts: Path) -> None:
     force(path.parent)
 
 
+def put_new(path: Path, content: bytes, drafts: Path) -> None:
+    """Write ``content`` to ``path`` as `put` does, unless somebody else has done so.
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there.
+    OSError
+    """
+    draft = drafts / f"{path.name}.{platform.node()}.{os.getpid()}"
+    try:
+        write(draft, content, exclusive=False)
+        os.link(draft, path)
+    finally:
+        with suppress(OSError):
+            os.unlink(draft)
+    force(path.parent)
+
+
 def write(path: Path, content: bytes, *, exclusive: bool = True) -> None:
     """Write a file, which must be new where ``exclusive``, and wait until it is on disk.
 

@@ -111,7 +111,7 @@ def killed_at(monkeypatch, number):
 
         return run
 
-    for name in ("open", "write", "fsync", "replace", "unlink"):
+    for name in ("open", "write", "fsync", "replace", "link", "unlink"):
         monkeypatch.setattr(durable.os, name, dying(name))
     return steps
 
@@ -159,6 +159,7 @@ FAILURES = (
     ("fsync", errno.ENOSPC),
     ("fsync", errno.EIO),
     ("replace", errno.EACCES),
+    ("link", errno.ENOSPC),
     ("unlink", errno.EACCES),
     ("read", errno.EIO),
 )
@@ -404,3 +405,42 @@ def test_inline_is_a_team(tmp_path):
     """The team of these tests counts what it is asked for."""
     team = run(tmp_path, team=Inline())
     assert len(team.tasks) == recipe_of().strands == 6
+
+
+def test_pieces_that_are_damaged_or_merged_by_another_are_made_again(tmp_path, monkeypatch):
+    run(tmp_path / "whole", *PAIR, batch=2)
+    monkeypatch.setattr(working, "FLUSH", 0.0)
+    merge = working._Desk._merge
+    monkeypatch.setattr(working._Desk, "_merge", lambda _: None)
+    run(tmp_path / "pieces", *PAIR, batch=2)
+    monkeypatch.setattr(working._Desk, "_merge", merge)
+    monkeypatch.setattr(working, "FLUSH", 5.0)
+    store = Store(tmp_path / "pieces")
+    first, second = store.names()
+    content = bytearray(store.path_of(first, ".nc").read_bytes())
+    content[-9] ^= 1
+    store.path_of(first, ".nc").write_bytes(bytes(content))
+    run(tmp_path / "pieces", *PAIR, batch=2)
+    expected = files(tmp_path / "whole")
+    assert expected.items() <= files(tmp_path / "pieces").items()
+    assert {trouble.kind for trouble in verified(tmp_path / "pieces").troubles} == {"damaged"}
+    set_aside(tmp_path / "pieces")
+    run(tmp_path / "pieces", *PAIR, batch=2)
+    assert files(tmp_path / "pieces") == expected
+    assert verified(tmp_path / "pieces").sound
+
+
+def test_two_that_ask_at_the_same_moment_do_not_overwrite_each_other(tmp_path, monkeypatch):
+    store = Store.create(tmp_path / "out")
+    link = os.link
+
+    def slow(draft, path):
+        if path.name == "001.toml":
+            path.write_bytes(b"another sweep")
+        link(draft, path)
+
+    monkeypatch.setattr(durable.os, "link", slow)
+    assert store.remember("mine").name == "002.toml"
+    assert (tmp_path / "out" / "sweeps" / "001.toml").read_bytes() == b"another sweep"
+    assert store.remember("mine").name == "002.toml"
+    assert os.listdir(store.drafts) == []

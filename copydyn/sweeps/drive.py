@@ -129,10 +129,9 @@ class _Drive:
         try:
             self.life.begin()
             store.tidy(alone=not self.life.others)
-            store.remember(recipe.written())
+            self.sweep = store.remember(recipe.written()).name
         except OSError as cause:
             raise unwritable(store.folder, cause) from None
-        self.sweep = store.sweeps()[-1].name
         self.index = store.index()
         self.empty = len(self.index) == 0
         self.retry = retry

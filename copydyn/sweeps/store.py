@@ -22,6 +22,7 @@ import re
 import time
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -411,19 +412,21 @@ class Store:
             raise BadValue(f"{self.folder}: a store must hold a sweep, but nothing was asked of it; run one into it.")
         return sweeps[-1]
 
-    def remember(self, text: str) -> None:
-        """Keep a sweep that is asked for, unless it is the last one already.
+    def remember(self, text: str) -> Path:
+        """Keep a sweep that is asked for, unless it is the last one already, and give its file.
 
         Raises
         ------
         OSError
         """
-        files = self.sweeps()
         content = sealed(text)
-        if files and durable.read(files[-1]) == content:
-            return
-        number = int(files[-1].stem) + 1 if files else 1
-        durable.put(self.folder / "sweeps" / f"{number:03d}.toml", content, self.drafts)
+        while True:
+            files = self.sweeps()
+            if files and durable.read(files[-1]) == content:
+                return files[-1]
+            number = int(files[-1].stem) + 1 if files else 1
+            with suppress(FileExistsError):  # somebody has asked for another sweep just now
+                durable.put_new(self.folder / "sweeps" / f"{number:03d}.toml", content, self.drafts)
 
 
 class Place(NamedTuple):

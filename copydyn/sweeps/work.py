@@ -92,13 +92,24 @@ def work(task: Task) -> Outcome:
     OSError
         If the store cannot be written; what is committed stays.
     """
-    return _Desk(task).work()
+    try:
+        return _Desk(task).work()
+    except Damaged:  # a file of the block, or another sweep has merged it just now
+        return _Desk(task, careful=True).work()
 
 
 class _Desk:
-    """A block in the making."""
+    """A block in the making.
 
-    def __init__(self, task: Task) -> None:
+    Parameters
+    ----------
+    task : Task
+    careful : bool
+        Read whole files before their runs are believed to be there.
+    """
+
+    def __init__(self, task: Task, *, careful: bool = False) -> None:
+        self.careful = careful
         self.block, self.timeout, self.only = task.block, task.timeout, task.only
         self.store = Store(Path(task.folder))
         self.builder = builder_of(str(self.store.folder / "sweeps" / task.sweep))
@@ -135,6 +146,8 @@ class _Desk:
     def _take_in(self, name: str) -> None:
         try:
             record = self.store.record(name)
+            if self.careful and record.sha256:
+                self.store.content(record)
         except Damaged:
             return  # its runs are made again
         own = record.block == self.block_name
