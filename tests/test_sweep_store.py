@@ -212,7 +212,7 @@ def test_every_failure_of_the_disk_is_one_sentence_and_loses_nothing(tmp_path, m
         assert verified(folder).sound, verified(folder).text()
         shutil.rmtree(folder)
         number += 1
-    assert number >= 3
+    assert number >= (1 if name == "link" else 3)
     assert refused >= number // 2  # the others are about signs of life, or are tidied up by the next sweep
 
 
@@ -416,7 +416,7 @@ def test_pieces_that_are_damaged_or_merged_by_another_are_made_again(tmp_path, m
     monkeypatch.setattr(working._Desk, "_merge", merge)
     monkeypatch.setattr(working, "FLUSH", 5.0)
     store = Store(tmp_path / "pieces")
-    first, second = store.names()
+    first, _ = store.names()
     content = bytearray(store.path_of(first, ".nc").read_bytes())
     content[-9] ^= 1
     store.path_of(first, ".nc").write_bytes(bytes(content))
