@@ -192,6 +192,10 @@ class Shelf:
         """Values of a variable in one run."""
         return _settled(self._file[name][row])
 
+    def between(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Values of a variable in the runs from ``start`` to before ``stop``."""
+        return _settled(self._file[name][start:stop])
+
     def variables(self) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype, dict[str, Any]]]:
         """Dimensions, shape, type and attributes of what differs from run to run, `run` left out."""
         found = {}

@@ -18,7 +18,7 @@ import xarray as xr
 
 from copydyn.comparison import distances
 from copydyn.experiment import Experiment
-from copydyn.refusal import Refusal
+from copydyn.refusal import BadValue, Refusal
 from copydyn.runs import checkpoint
 from copydyn.runs.conduct import Checkpoint, TimedOut, time_limit
 from copydyn.scenario import read_experiment, read_theory
@@ -392,4 +392,10 @@ class Builder:
 @lru_cache(4)
 def builder_of(path: str) -> Builder:
     """Give the builder of the sweep in a file, which never changes."""
-    return Builder(recipe_in(Path(path)))
+    recipe = recipe_in(Path(path))
+    if recipe.code != code_stamp() or recipe.numpy != np.__version__:
+        raise BadValue(
+            f"{path}: whoever works on a sweep must have the copydyn and numpy that it was begun with, but has others; "
+            "install the same ones everywhere, or give the command of the sweep again, which begins a new one."
+        )
+    return Builder(recipe)
