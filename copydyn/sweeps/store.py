@@ -215,8 +215,8 @@ class Store:
                 strangers = [entry for entry in os.listdir(folder) if entry not in FOLDERS]
                 if strangers:
                     raise BadValue(
-                        f"{folder}: a sweep must have a folder of its own, but this one holds {sorted(strangers)[0]!r}; "
-                        "choose another one with --out."
+                        f"{folder}: a sweep must have a folder of its own, but this one holds "
+                        f"{sorted(strangers)[0]!r}; choose another one with --out."
                     )
                 for name in FOLDERS:
                     (folder / name).mkdir(exist_ok=True)
