@@ -19,7 +19,7 @@ import xarray as xr
 from copydyn import durable
 from copydyn.refusal import BadValue
 from copydyn.sweeps.opening import Layout
-from copydyn.sweeps.rows import column
+from copydyn.sweeps.rows import column, spelled
 from copydyn.sweeps.summary import Digest, provenance
 from copydyn.version import __version__
 from copydyn.wording import size
@@ -165,9 +165,10 @@ def _write_grid(handle: Any, dataset: xr.Dataset, digest: Digest, wish: Wish) ->
     attrs = {key: value for key, value in dataset.attrs.items() if key != "store"}
     attrs |= {f"made_by_{name}": ", ".join(found) for name, found in versions.items()}
     attrs |= {"sweep": digest.recipe.written(), "Conventions": "CF-1.8", "exported_by": f"copydyn {__version__}"}
-    names = sorted(str(name) for name in dataset.coords if name not in dataset.dims)
-    along = [name for name in names if " " not in name]  # as a list of words allows
+    dataset = dataset.rename({name: spelled(str(name)) for name in {*dataset.coords, *dataset.dims}})
+    along = sorted(str(name) for name in dataset.coords if name not in dataset.dims)
     attrs |= {"coordinates": " ".join(along)} if along else {}
+    names = list(map(spelled, digest.names))
     with h5netcdf.File(_Raw(handle), "w", track_order=True) as file:
         for key, value in sorted(attrs.items()):
             file.attrs[key] = value
@@ -181,7 +182,7 @@ def _write_grid(handle: Any, dataset: xr.Dataset, digest: Digest, wish: Wish) ->
                 chunks = _chunks(variable, block)
                 inside[str(name)] = _put(file, str(name), variable, chunks)
         for where in _bar(_blocks(digest.shape, block), wish.progress):
-            piece = dataset.isel(dict(zip(digest.names, where)))
+            piece = dataset.isel(dict(zip(names, where)))
             for name, target in inside.items():
                 target[where] = _stored(piece[name].values)
 

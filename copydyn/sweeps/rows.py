@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -113,6 +114,7 @@ def packed(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]], attrs: Map
         Coordinates along `run`, such as the swept values.
     """
     first = rows[0]
+    columns = {spelled(name): values for name, values in columns.items()}
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver=("v108", "v108"), track_order=True) as file:
         shared = {key: value for key, value in first.attrs.items() if all(row.attrs.get(key) == value for row in rows)}
@@ -132,6 +134,11 @@ def packed(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]], attrs: Map
             variable = _variable(file, scales, name, ("run", *dims), stacked, about)
             variable.attrs["coordinates"] = " ".join(columns)
     return buffer.getvalue()
+
+
+def spelled(name: str) -> str:
+    """Spell a key, which may hold the name of a theory, as netCDF and CF take it: a slash would be a group."""
+    return re.sub(r"[\s/]", "_", name)
 
 
 def _scale(file: h5py.File, dim: str, size: int, coordinate: Any) -> h5py.Dataset:
