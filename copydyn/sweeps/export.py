@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import ceil
 from pathlib import Path
@@ -75,8 +75,8 @@ def exported(folder: Path, file: Path, *, by_label: bool = False, means: bool = 
     writer = {".nc": _netcdf, ".parquet": _parquet, ".csv": _csv}[suffix]
     if suffix == ".parquet":
         _pyarrow()
-    require_outside(folder, file)
     digest = Digest(folder, laws=means or suffix != ".nc")
+    require_outside(folder, file)
     with written_whole(file) as handle:
         said = writer(handle, digest, Wish(by_label, means, progress))
     made = int((digest.layout.replicas > 0).sum())
@@ -169,7 +169,8 @@ def _write_grid(handle: Any, dataset: xr.Dataset, digest: Digest, wish: Wish) ->
     along = sorted(str(name) for name in dataset.coords if name not in dataset.dims)
     attrs |= {"coordinates": " ".join(along)} if along else {}
     names = list(map(spelled, digest.names))
-    with h5netcdf.File(_Raw(handle), "w", track_order=True) as file:
+    raw = _Raw(handle)
+    with h5netcdf.File(raw, "w", track_order=True) as file:
         for key, value in sorted(attrs.items()):
             file.attrs[key] = value
         file.dimensions = {str(name): length for name, length in dataset.sizes.items()}
@@ -182,9 +183,12 @@ def _write_grid(handle: Any, dataset: xr.Dataset, digest: Digest, wish: Wish) ->
                 chunks = _chunks(variable, block)
                 inside[str(name)] = _put(file, str(name), variable, chunks)
         for where in _bar(_blocks(digest.shape, block), wish.progress):
+            if raw.fault is not None:
+                break
             piece = dataset.isel(dict(zip(names, where)))
             for name, target in inside.items():
                 target[where] = _stored(piece[name].values)
+    raw.check()
 
 
 def _put(file: h5netcdf.File, name: str, variable: xr.Variable, chunks: tuple[int, ...] | None = None) -> Any:
@@ -246,72 +250,111 @@ def _blocks(shape: tuple[int, ...], block: tuple[int, ...]) -> list[tuple[slice,
     ]
 
 
-class _Raw(io.RawIOBase):
-    """A file as HDF5 wants it: written in full or not at all, whatever the system writes at a time."""
+class Sink(io.RawIOBase):
+    """A file into which all is written that it is given, however little the system takes at a time."""
 
     def __init__(self, handle: io.FileIO) -> None:
         self._handle = handle
 
-    def readable(self) -> bool:
-        return True
-
     def writable(self) -> bool:
+        """Say yes."""
         return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._handle.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._handle.tell()
-
-    def truncate(self, length: int | None = None) -> int:
-        return self._handle.truncate(length)
-
-    def readinto(self, buffer: Any) -> int:
-        return self._handle.readinto(buffer)
 
     def write(self, content: Any) -> int:
+        """Write all of it."""
         rest = memoryview(content).cast("B")
         whole = rest.nbytes
         while rest:
             rest = rest[self._handle.write(rest) :]
         return whole
 
+    def tell(self) -> int:
+        """Say where it is."""
+        return self._handle.tell()
+
+
+class _Raw(Sink):
+    """The same for libraries in C, of which some cannot bear a disk that fails: its fault is kept, to be raised later.
+
+    Attributes
+    ----------
+    fault : OSError or None
+        The first one; nothing is written from then on.
+    """
+
+    def __init__(self, handle: io.FileIO) -> None:
+        super().__init__(handle)
+        self.fault: OSError | None = None
+
+    def check(self) -> None:
+        """Raise the fault, if there was one."""
+        if self.fault is not None:
+            raise self.fault
+
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place."""
+        return self._handle.seek(offset, whence)
+
+    def truncate(self, length: int | None = None) -> int:
+        """Cut it off, or draw it out."""
+        return self._attempt(lambda: self._handle.truncate(length), length or 0)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read back; where nothing was written, zeros."""
+        view = memoryview(buffer).cast("B")
+        found = self._attempt(lambda: self._handle.readinto(view), 0)
+        view[found:] = bytes(view.nbytes - found)
+        return view.nbytes
+
+    def write(self, content: Any) -> int:
+        """Write all of it, while there is no fault."""
+        return self._attempt(lambda: super(_Raw, self).write(content), memoryview(content).nbytes)
+
+    def _attempt(self, call: Callable[[], int], otherwise: int) -> int:
+        try:
+            return call() if self.fault is None else otherwise
+        except OSError as cause:
+            self.fault = cause
+            return otherwise
+
 
 # ---- tables
 
 
 def _csv(handle: Any, digest: Digest, wish: Wish) -> str:
-    text = io.TextIOWrapper(io.BufferedWriter(handle), encoding="utf-8", newline="")
-    rows = 0
-    for number, table in enumerate(_tables(digest, wish)):
-        table.to_csv(text, header=number == 0, index=False, lineterminator="\n")
+    sink, rows = Sink(handle), 0
+    for table in _tables(digest, wish):
+        sink.write(table.to_csv(header=rows == 0, index=False, lineterminator="\n").encode())
         rows += len(table)
-    text.flush()
-    text.detach().detach()
     return _said(rows, digest, wish)
 
 
 def _parquet(handle: Any, digest: Digest, wish: Wish) -> str:
     arrow, parquet = _pyarrow()
-    rows, writer = 0, None
+    raw, rows, writer = _Raw(handle), 0, None
     try:
         for table in _tables(digest, wish):
-            made = arrow.Table.from_pandas(
-                table, preserve_index=False, schema=None if writer is None else writer.schema
-            )
+            schema = None if writer is None else writer.schema
+            made = arrow.Table.from_pandas(table, preserve_index=False, schema=schema)
             if writer is None:
                 about = {"scenario": digest.recipe.scenario(), "sweep": digest.recipe.written(), "copydyn": __version__}
-                schema = made.schema.with_metadata({**(made.schema.metadata or {}), **about})
-                writer = parquet.ParquetWriter(_Raw(handle), schema, compression="zstd")
-            writer.write_table(made.cast(writer.schema))
+                made = made.replace_schema_metadata({**(made.schema.metadata or {}), **about})
+                writer = parquet.ParquetWriter(raw, made.schema, compression="zstd")
+            writer.write_table(made)
             rows += len(table)
+            raw.check()
     finally:
         if writer is not None:
             writer.close()
+    raw.check()
     return _said(rows, digest, wish)
 
 

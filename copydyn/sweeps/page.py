@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from copydyn.sweeps.export import require_outside, written_whole
+from copydyn.sweeps.export import Sink, require_outside, written_whole
 from copydyn.sweeps.summary import Digest, provenance
 from copydyn.wording import duration, plus_minus, said_of, size
 
@@ -77,13 +77,11 @@ def written(folder: Path, out: Path) -> str:
     BadValue
         If the folder is no store, one of its files is damaged, or the page cannot be written.
     """
+    content = page(folder).encode("utf-8", "replace")
     require_outside(folder, out)
     with written_whole(out) as handle:
-        content = memoryview(page(folder).encode("utf-8", "replace"))
-        whole = content.nbytes
-        while content:
-            content = content[handle.write(content) :]
-    return f"{out}: one page, {size(whole)}, that needs nothing else"
+        Sink(handle).write(content)
+    return f"{out}: one page, {size(len(content))}, that needs nothing else"
 
 
 def page(folder: Path) -> str:

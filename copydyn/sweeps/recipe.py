@@ -126,7 +126,7 @@ class Recipe:
     replicas: int
     target: Target | None = None
     batch: int | None = None
-    code: str = field(default_factory=code_stamp)
+    code: str = field(default_factory=lambda: code_stamp())
     numpy: str = np.__version__
     _templates: dict[int, _Template] = field(default_factory=dict, repr=False)
 

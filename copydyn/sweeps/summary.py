@@ -136,7 +136,7 @@ class Digest:
         data = {}
         for name, variable in flat.data_vars.items():
             dims = (*self.names, *variable.dims[1:])
-            data[name] = (dims, variable.values.reshape(*numbers.shape, *variable.shape[1:]), variable.attrs)
+            data[name] = (dims, variable.values.reshape((*numbers.shape, *variable.shape[1:])), variable.attrs)
         outer = xr.Dataset(coords=self.layout.points()).isel(dict(zip(self.names, places)))
         for coordinate in outer.coords.values():
             coordinate.attrs.setdefault("long_name", str(coordinate.name))
