@@ -11,8 +11,9 @@ from small_sweeps import KINDS, SHORT, of, summary_of
 
 import copydyn
 from copydyn.pipeline import law_of
+from copydyn.refusal import BadValue
 from copydyn.scenario import load
-from copydyn.sweeps import foreseen
+from copydyn.sweeps import foreseen, work
 from copydyn.sweeps import summary as summaries
 from copydyn.sweeps.opening import dimension_names
 from copydyn.sweeps.summary import Digest, provenance, summary
@@ -121,6 +122,28 @@ def test_a_point_of_which_replicas_are_missing_is_unfinished(tmp_path):
     found = summary(folder)
     assert found["status"].values.tolist() == ["unfinished", "unfinished"]
     assert found["replicas"].values.tolist() == [1024, 1024]
+
+
+def test_what_draws_no_numbers_is_no_surer_for_being_made_twice(tmp_path):
+    axes = ['theory.engine="meanfield","exact"', "theory.copies=10"]
+    found = summary(small_sweeps.sweep(tmp_path / "s", axes, replicas=1030))
+    assert found["replicas"].values.tolist() == [1, 1030]
+    assert np.isnan(found["max_deviation_error"].sel(engine="meanfield")).all()
+
+
+def test_a_point_of_which_a_part_has_failed_has_no_mean(tmp_path, monkeypatch):
+    row = work.Builder.row
+
+    def fails(builder, theory, values, seed, first, replicas, keep):
+        if first and values["theory.copies"] == 10:
+            raise BadValue("the second part must fail.")
+        return row(builder, theory, values, seed, first, replicas, keep)
+
+    monkeypatch.setattr(work.Builder, "row", fails)
+    found = summary(small_sweeps.sweep(tmp_path / "s", ["theory.copies=10,12"], replicas=1030))
+    assert found["status"].values.tolist() == ["the second part must fail.", "ok"]
+    assert np.isnan(found["max_deviation"]).all("time").values.tolist() == [True, False], "failures may choose"
+    assert np.isnan(found["worst_deviation_error"]).values.tolist() == [True, False]
 
 
 def test_a_target_is_reached_or_given_up():

@@ -289,7 +289,8 @@ class _Raw(Sink):
     def check(self) -> None:
         """Raise the fault, if there was one."""
         if self.fault is not None:
-            raise self.fault
+            # a new one: with its traceback, the old one would keep all that is open until Python ends
+            raise OSError(self.fault.errno, self.fault.strerror or str(self.fault))
 
     def readable(self) -> bool:
         """Say yes."""
@@ -322,7 +323,7 @@ class _Raw(Sink):
         try:
             return call() if self.fault is None else otherwise
         except OSError as cause:
-            self.fault = cause
+            self.fault = cause.with_traceback(None)
             return otherwise
 
 
