@@ -44,6 +44,9 @@ APART = 0.06
 SOUND = ("ok", "unfinished", "")
 """What the status of a point says where no run has failed."""
 
+ROUNDING = 1e-6
+"""Share of the largest value below which no scale shows differences."""
+
 FAILED, MISSING = "0.78", "0.93"
 
 
@@ -406,7 +409,7 @@ def _edges(values: np.ndarray, *, log: bool) -> np.ndarray:
 def _norm(values: np.ndarray) -> Normalize:
     finite = values[np.isfinite(values)]
     if finite.size and finite.min() > 0.0 and finite.max() > STEEP * finite.min():
-        return LogNorm(finite.min(), finite.max())
+        return LogNorm(max(finite.min(), ROUNDING * finite.max()), finite.max())
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     low = 0.0 if 0.0 <= low < 0.5 * high else low
     return Normalize(low, high if high > low else low + 1.0)
@@ -420,7 +423,7 @@ def _heights(ax: Axes, found: Found) -> None:
     positive = values[values > 0.0]
     if values.min() >= 0.0 and positive.size > 0.5 * values.size and positive.max() > STEEP * np.median(positive) / 3.0:
         ax.set_yscale("log")
-        low = max(positive.min(), 1e-6 * positive.max())
+        low = max(positive.min(), ROUNDING * positive.max())
         low = min(low, law[law > low / STEEP].min(initial=low))
         ax.set_ylim(0.5 * low, 2.5 * positive.max())
     elif values.min() >= 0.0:
