@@ -7,7 +7,7 @@ and a `Schedule`; ``copydyn.theories`` evolve it, `compare` measures how far two
 - ``copydyn.theories``: CopyDynamics and Schrodinger; with a `Rule` or an `Alignment`, and a `Checkpoint` for long runs
 - ``copydyn.laws``: what N copies must give; ``infidelity_law`` and ``linear_noise`` are two of them
 - ``copydyn.parts``, ``histories``, ``observables``: what can be read off a result, an xarray.Dataset
-- `sweep`, `open_sweep`: a scenario at many values of its keys, on all cores or a cluster
+- `sweep`, `open_sweep`: a scenario at many values of its keys, on all cores or a cluster; `plot_sweep` draws them
 - ``copydyn.abm``: the same copies as agents of Mesa
 
 The public names are imported on first use, so that ``import copydyn`` costs next to nothing.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from copydyn.comparison import compare, fit_exponent
     from copydyn.experiment import Experiment, Preparation, Schedule, System
     from copydyn.laws import infidelity_law, linear_noise
-    from copydyn.plots import plot
+    from copydyn.plots import plot, plot_sweep
     from copydyn.rules import Harmonic, Rule
     from copydyn.runs.conduct import Checkpoint
     from copydyn.solve import copysolve
@@ -49,6 +49,7 @@ _HOME = {
     "linear_noise": "copydyn.laws",
     "open_sweep": "copydyn.sweeps.opening",
     "plot": "copydyn.plots",
+    "plot_sweep": "copydyn.plots",
     "sweep": "copydyn.sweeps.api",
 }
 _MODULES = (
@@ -83,6 +84,7 @@ __all__ = [
     "linear_noise",
     "open_sweep",
     "plot",
+    "plot_sweep",
     "sweep",
     "theories",
 ]

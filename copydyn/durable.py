@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import platform
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -48,6 +50,29 @@ def put_new(path: Path, content: bytes, drafts: Path) -> None:
     finally:
         with suppress(OSError):
             os.unlink(draft)
+    force(path.parent)
+
+
+@contextmanager
+def replacing(path: Path, drafts: Path) -> Iterator[io.FileIO]:
+    """Give a file to write into, and to read from, that takes the place of ``path`` at the end; see `put`.
+
+    Raises
+    ------
+    OSError
+        Nothing of the draft is left behind then, nor where the caller raises.
+    """
+    draft = drafts / f"{path.name}.{platform.node()}.{os.getpid()}"
+    handle = io.FileIO(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666), "r+b")
+    try:
+        with handle:
+            yield handle
+            os.fsync(handle.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(draft)
+        raise
     force(path.parent)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import SupportsFloat
 
 NEGLIGIBLE = 1e-9
 """Error, relative to its value, that is rounding and no statistics."""
@@ -36,6 +37,14 @@ def size(count: float) -> str:
     """Write a number of bytes with two digits: "0.85 kB", "30 MB"."""
     power = min(5, max(1, math.floor(math.log10(max(count, 1.0)) / 3.0)))
     return f"{_two_digits(count / 1000.0**power)} {'kMGTP'[power - 1]}B"
+
+
+def said_of(value: object) -> str:
+    """Write a swept value: numbers short, text as it is."""
+    if isinstance(value, (bool, str)) or not isinstance(value, SupportsFloat):
+        return str(value)
+    whole = float(value).is_integer() and abs(float(value)) < 1e7
+    return str(int(float(value))) if whole else f"{float(value):.6g}"
 
 
 def plural(meaning: str) -> str:

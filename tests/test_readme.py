@@ -1,25 +1,53 @@
-"""The README: what it shows in Python runs as it stands, in one go."""
+"""The README and docs/sweeps.md: what they show in Python runs as it stands, in one go."""
 
 import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from copydyn.source import shipped
+from copydyn.sweeps.asked import asked
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SWEEPS = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+
+
+def run(page):
+    """Run the Python of a page in the folder where we are, and give the names that it has made."""
+    Path("page.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), encoding="utf-8")
+    return runpy.run_path("page.py")
 
 
 def test_its_python_runs_and_shows_copies_that_copy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("readme.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL)), encoding="utf-8")
-    made = runpy.run_path("readme.py")
+    made = run(README)
     assert made["result"].sizes == {"replica": 8, "time": 31, "beable": 16}
     assert made["result"]["events"][:, -1].min() > 10_000, "an example in which nothing happens shows nothing"
     assert made["comparison"].verdict == "agrees"
     assert Path("chain.png").exists()
     assert len(made["model"].agents) == 1000
+
+
+def test_the_python_of_the_page_on_sweeps_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = run(SWEEPS)
+    assert made["dataset"].sizes == {"copies": 3, "detuning": 2, "replica": 8, "time": 101, "beable": 2}
+    assert made["at"].sizes["run"] == 1
+    alone = made["dataset"].sel(copies=500, detuning=1.0)["max_deviation"]
+    np.testing.assert_array_equal(made["at"]["max_deviation"][0], alone)
+    assert made["means"]["status"].values.ravel().tolist() == ["ok"] * 6
+    assert all(Path(name).stat().st_size for name in ("lines.png", "map.png", "detunings.nc", "detunings.html"))
+
+
+def test_the_table_on_the_page_on_sweeps_is_one_that_is_read(tmp_path):
+    (table,) = re.findall(r"```toml\n(.*?)```", SWEEPS, re.DOTALL)
+    rabi = (ROOT / "scenarios" / "rabi.toml").read_text(encoding="utf-8")
+    (tmp_path / "swept.toml").write_text(f"{rabi}\n{table}", encoding="utf-8")
+    recipe = asked(str(tmp_path / "swept.toml")).recipe
+    assert (recipe.shape, recipe.replicas) == ((3, 19, 2), 64)
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -2,5 +2,6 @@
 
 from copydyn.plots.one import plot
 from copydyn.plots.several import plot_theories
+from copydyn.plots.sweeps import as_svg, plot_sweep
 
-__all__ = ["plot", "plot_theories"]
+__all__ = ["as_svg", "plot", "plot_sweep", "plot_theories"]

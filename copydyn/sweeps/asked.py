@@ -52,6 +52,8 @@ class Options:
     batch: int | None = None
     scenario: str = ""
     order: list[str] | None = None
+    code: str = ""
+    numpy: str = ""
 
     def __post_init__(self) -> None:
         if self.replicas is not None:
@@ -160,7 +162,9 @@ def _asked(source: Source, given: list[Axis], fixed: Sequence[str], seed: int | 
     name = options.scenario or source.name
     if tried and (faults := _faults_of(source, axes)):
         raise BadScenario(faults)
-    recipe = Recipe(name, source.tables, tuple(axes), chosen, replicas, target, options.batch)
+    # whoever reads a store looks for the runs of the versions that have made it
+    made_by = {} if tried else {name: getattr(options, name) for name in ("code", "numpy") if getattr(options, name)}
+    recipe = Recipe(name, source.tables, tuple(axes), chosen, replicas, target, options.batch, **made_by)
     return Asked(recipe, options.timeout)
 
 

@@ -72,6 +72,8 @@ def add(commands: Any, jobs: Callable[[str], int], cores: int) -> None:
     export = commands.add_parser("export", help="write a sweep into one file: .nc, .parquet or .csv")
     export.add_argument("folder", metavar="DIR", help="the folder of a sweep")
     export.add_argument("file", metavar="FILE", help="its suffix says as what; an existing file is replaced")
+    export.add_argument("--by-label", action="store_true", help="a table of probabilities, a row for each label")
+    export.add_argument("--means", action="store_true", help="of a .nc, the means over replicas instead of all of them")
     report = commands.add_parser("report", help="write one HTML file with figures and tables, viewable offline")
     report.add_argument("folder", metavar="DIR", help="the folder of a sweep")
     report.add_argument("--out", metavar="FILE", help="the HTML file (DIR.html)")
@@ -142,7 +144,8 @@ def export(arguments: argparse.Namespace, say: Say) -> int:
     """Write a sweep into one file."""
     from copydyn.sweeps.export import exported
 
-    say(exported(Path(arguments.folder), Path(arguments.file)))
+    wanted = {"by_label": arguments.by_label, "means": arguments.means, "progress": sys.stderr.isatty()}
+    say(exported(Path(arguments.folder), Path(arguments.file), **wanted))
     return DONE
 
 

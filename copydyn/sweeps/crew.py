@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from copydyn.refusal import Refusal
 from copydyn.sweeps.recipe import Block
 from copydyn.sweeps.work import Outcome, Task, work
 
@@ -51,12 +52,15 @@ class Answer(NamedTuple):
         What the store cannot be written for; empty where the worker has died.
     bug : str
         Traceback of what should not happen.
+    refusal : str
+        A sentence that the sweep ends with.
     """
 
     task: Task
     outcome: Outcome | None
     fault: str = ""
     bug: str = ""
+    refusal: str = ""
 
 
 class Team(Protocol):
@@ -165,7 +169,13 @@ class _Worker:
             return None
         body, self._heard = json.loads(self._heard), b""
         assert self.task is not None
-        answer = Answer(self.task, Outcome(*body["outcome"]) if body["outcome"] else None, body["fault"], body["bug"])
+        answer = Answer(
+            self.task,
+            Outcome(*body["outcome"]) if body["outcome"] else None,
+            body["fault"],
+            body["bug"],
+            body["refusal"],
+        )
         self.task = None
         return answer
 
@@ -238,7 +248,7 @@ def serve(line: socket.socket) -> None:
     inbox = _Inbox(line)
     while True:
         task = inbox.next()
-        answer: dict[str, Any] = {"outcome": None, "fault": "", "bug": ""}
+        answer: dict[str, Any] = {"outcome": None, "fault": "", "bug": "", "refusal": ""}
         if task.timeout is not None:
             strands = 1 if task.only is not None else task.block.stop - task.block.start
             faulthandler.dump_traceback_later(strands * (1.5 * task.timeout + GRACE), exit=True, file=_nowhere())
@@ -246,6 +256,8 @@ def serve(line: socket.socket) -> None:
             answer["outcome"] = work(task)
         except OSError as cause:
             answer["fault"] = cause.strerror or str(cause)
+        except Refusal as refusal:
+            answer["refusal"] = str(refusal)
         except Exception:
             answer["bug"] = traceback.format_exc()
         faulthandler.cancel_dump_traceback_later()

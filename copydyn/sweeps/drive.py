@@ -220,6 +220,8 @@ class _Drive:
     def _take(self, answer: Answer) -> None:
         self.asked -= 1
         task, outcome = answer.task, answer.outcome
+        if answer.refusal:
+            raise BadValue(answer.refusal)
         if answer.bug:
             raise RuntimeError(f"a worker of the sweep is at fault:\n{answer.bug}")
         if answer.fault:

@@ -118,8 +118,8 @@ def _in_a_process(task: Task) -> dict[str, Any]:
             pass
     finally:
         crew.close()
-    outcome, fault, bug = answers[0][1:]
-    return {"outcome": outcome, "fault": fault, "bug": bug}
+    answer = answers[0]
+    return {"outcome": answer.outcome, "fault": answer.fault, "bug": answer.bug, "unfit": answer.refusal}
 
 
 @contextmanager

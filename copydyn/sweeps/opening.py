@@ -19,7 +19,15 @@ from copydyn.sweeps.recipe import Recipe, Strand
 from copydyn.sweeps.rows import Shelf, column
 from copydyn.sweeps.store import Damaged, Index, Store
 
-RESERVED = {"time", "beable", "replica", "theory", "e_op", "tag", "event", "part", "beable_", "run", "status"}
+DIMENSIONS = {"time", "beable", "replica", "theory", "e_op", "tag", "event", "part", "beable_", "run"}
+
+VARIABLES = {
+    *("counts", "frequency", "probability", "phase", "coherence", "state", "energy", "expect", "events", "extinct"),
+    *("infidelity", "max_deviation", "total_variation", "energy_drift", "replicas", "seconds", "status"),
+}
+
+RESERVED = DIMENSIONS | VARIABLES
+"""What no axis may be called by, in a dataset that has these as well."""
 
 SHARED = ("replica_spread", "parts", "copydyn", "numpy", "python")
 """Attributes of results that hold for a whole sweep, where they are the same."""
@@ -64,7 +72,7 @@ def open_sweep(folder: Path | str) -> xr.Dataset:
     BadValue
         If it is no store. Later, where a file that is needed is damaged.
     """
-    return _Layout(Atlas(opened(Path(folder)))).dataset()
+    return Layout(Atlas(opened(Path(folder)))).dataset()
 
 
 class CopydynBackend(BackendEntrypoint):
@@ -238,8 +246,19 @@ class Atlas:
         return record, row
 
 
-class _Layout:
-    """What the dataset of a sweep looks like."""
+class Layout:
+    """What the dataset of a sweep looks like.
+
+    Parameters
+    ----------
+    atlas : Atlas
+
+    Attributes
+    ----------
+    inner : dict
+        Times, labels and so on: name to values and attributes, of all runs together.
+    replicas : int64 (theory, point)
+    """
 
     def __init__(self, atlas: Atlas) -> None:
         self.atlas, self.recipe = atlas, atlas.recipe
@@ -258,17 +277,22 @@ class _Layout:
             data[name] = xr.Variable((*lead, *variable.dims), indexing.LazilyIndexedArray(lazy), variable.about)
         data["replicas"] = (lead, self.replicas.reshape(outer), {"units": "1", "long_name": "replicas that there are"})
         data["status"] = (lead, self._status().reshape(outer), {"units": "1", "long_name": "ok, or what went wrong"})
-        coordinates: dict[str, Any] = {name: (name, values, about) for name, (values, about) in self.inner.items()}
-        if several:
-            coordinates["theory"] = ("theory", np.array(recipe.theories))
-        for name, axis in zip(names, recipe.axes):
+        attrs = {"scenario": recipe.scenario(), "seed": recipe.seed, "store": str(self.atlas.store.folder)}
+        inner = {name: (name, values, about) for name, (values, about) in self.inner.items()}
+        return xr.Dataset(data, {**inner, **self.points()}, {**self.shared(), **attrs})
+
+    def points(self) -> dict[str, Any]:
+        """Give the coordinates along theories and axes."""
+        coordinates: dict[str, Any] = {}
+        if len(self.recipe.theories) > 1:
+            coordinates["theory"] = ("theory", np.array(self.recipe.theories))
+        for name, axis in zip(dimension_names(self.recipe), self.recipe.axes):
             for number, key in enumerate(axis.keys):
                 values = column([row[number] for row in axis.values])
                 coordinates[name if number == 0 else key] = (name, values, {"long_name": key})
-        attrs = {"scenario": recipe.scenario(), "seed": recipe.seed, "store": str(self.atlas.store.folder)}
-        return xr.Dataset(data, coordinates, {**self._shared(), **attrs})
+        return coordinates
 
-    def _shared(self) -> dict[str, Any]:
+    def shared(self) -> dict[str, Any]:
         """Give the attributes that no axis can change and all runs have."""
         forms = list(self.atlas.forms.values())
         names = (*SHARED, *(("theory",) if len(self.recipe.theories) == 1 else ()))
@@ -416,7 +440,7 @@ class StoredArray(BackendArray):
                 if dim == "replica":
                     where.append(np.arange(first, first + size))
                 elif dim in self._inner and not np.array_equal(self._inner[dim][0], form.coordinates[dim][1]):
-                    where.append(_among(form.coordinates[dim][1], self._inner[dim][0]))
+                    where.append(among(form.coordinates[dim][1], self._inner[dim][0]))
                 else:
                     where.append(np.arange(size))
             if "replica" in variable.dims:
@@ -429,7 +453,7 @@ class StoredArray(BackendArray):
         return found
 
 
-def _among(values: np.ndarray, all_values: np.ndarray) -> np.ndarray:
+def among(values: np.ndarray, all_values: np.ndarray) -> np.ndarray:
     """Give the places of ``values`` among ``all_values``."""
     places = {value: number for number, value in enumerate(all_values.tolist())}
     return np.array([places[value] for value in values.tolist()])

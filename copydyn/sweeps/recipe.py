@@ -116,6 +116,8 @@ class Recipe:
     target : Target, optional
     batch : int, optional
         Strands of a block.
+    code, numpy : str
+        Versions that the runs are of; this program's by default. A store of older ones can be read, not gone on with.
     """
 
     name: str
@@ -125,6 +127,8 @@ class Recipe:
     replicas: int
     target: Target | None = None
     batch: int | None = None
+    code: str = field(default_factory=lambda: code_stamp())
+    numpy: str = np.__version__
     _templates: dict[int, _Template] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -279,6 +283,7 @@ class Recipe:
             else:
                 zips.append(columns)
         sweep["order"] = [axis.keys[0] for axis in self.axes]
+        sweep |= {"code": self.code, "numpy": self.numpy}
         if grid:
             sweep["grid"] = grid
         if zips:
@@ -305,7 +310,7 @@ class Recipe:
         own.pop("name", None)
         own.setdefault("kind", "CopyDynamics")
         tables = canonical({name: marked.get(name, {}) for name in DECIDE} | {"theory": own})
-        tables |= {"seed": self.seed, "code": code_stamp(), "numpy": np.__version__, "files": _files_of(tables)}
+        tables |= {"seed": self.seed, "code": self.code, "numpy": self.numpy, "files": _files_of(tables)}
         said = re.split(r'"\\u0000(\d+)"', _json(tables))
         order = [int(number) for number in said[1::2]]
         lengths, number = [], 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -138,6 +139,7 @@ def packed(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]], attrs: Map
         Coordinates along `run`, such as the swept values.
     """
     first = rows[0]
+    columns = {spelled(name): values for name, values in columns.items()}
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver=("v108", "v108"), track_order=True) as file:
         shared = {key: value for key, value in first.attrs.items() if all(row.attrs.get(key) == value for row in rows)}
@@ -157,6 +159,11 @@ def packed(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]], attrs: Map
             variable = _variable(file, scales, name, ("run", *dims), stacked, about)
             _note(variable, "coordinates", " ".join(columns))
     return buffer.getvalue()
+
+
+def spelled(name: str) -> str:
+    """Spell a key, which may hold the name of a theory, as netCDF and CF take it: a slash would be a group."""
+    return re.sub(r"[\s/]", "_", name)
 
 
 def _scale(file: h5py.File, dim: str, size: int, coordinate: Any) -> h5py.Dataset:
@@ -223,6 +230,10 @@ class Shelf:
     def values(self, name: str, row: int) -> np.ndarray:
         """Values of a variable in one run."""
         return _settled(self._file[name][row])
+
+    def between(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Values of a variable in the runs from ``start`` to before ``stop``."""
+        return _settled(self._file[name][start:stop])
 
     def variables(self) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype, dict[str, Any]]]:
         """Dimensions, shape, type and attributes of what differs from run to run, `run` left out."""

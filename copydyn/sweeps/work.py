@@ -19,7 +19,7 @@ import xarray as xr
 
 from copydyn.comparison import distances
 from copydyn.experiment import Experiment
-from copydyn.refusal import Refusal
+from copydyn.refusal import BadValue, Refusal
 from copydyn.runs import checkpoint
 from copydyn.runs.conduct import SHORT, Checkpoint, TimedOut, time_limit
 from copydyn.scenario import read_experiment, read_theory
@@ -412,10 +412,20 @@ class _Own(threading.local):
     """Builders of one thread: two cannot share one, which remembers what it has made last."""
 
     def __init__(self) -> None:
-        self.builder = lru_cache(4)(lambda path, *_: Builder(recipe_in(Path(path))))
+        self.builder = lru_cache(4)(lambda path, *_: _begun(Path(path)))
 
 
 _own = _Own()
+
+
+def _begun(path: Path) -> Builder:
+    recipe = recipe_in(path)
+    if recipe.code != code_stamp() or recipe.numpy != np.__version__:
+        raise BadValue(
+            f"{path}: whoever works on a sweep must have the copydyn and numpy that it was begun with, but has others; "
+            "install the same ones everywhere, or give the command of the sweep again, which begins a new one."
+        )
+    return Builder(recipe)
 
 
 def builder_of(path: str) -> Builder:

@@ -1,0 +1,211 @@
+"""Pictures of sweeps: lines with errors, maps, and what has failed, each with names and units."""
+
+import numpy as np
+import pytest
+from matplotlib.collections import PatchCollection, QuadMesh
+from small_sweeps import of, summary_of
+
+import copydyn
+from copydyn import plot_sweep
+from copydyn.plots import as_svg
+
+
+def legend_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def series(ax):
+    """Means and errors of the lines with error bars."""
+    found = []
+    for drawn in ax.containers:
+        line, _, bars = drawn.lines
+        height = np.array([np.ptp(path[:, 1]) / 2 for path in bars[0].get_segments()]) if bars else None
+        found.append((line.get_xdata(), line.get_ydata(), height))
+    return found
+
+
+def meshes(figure):
+    panels = [ax for ax in figure.axes if not hasattr(ax, "_colorbar")]
+    return [mesh for ax in panels for mesh in ax.collections if isinstance(mesh, QuadMesh)]
+
+
+def overlaps(figure):
+    """Say whether a text lies on another one or on the axes."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    boxes = [figure._suptitle.get_window_extent(renderer)]
+    for ax in figure.axes:
+        boxes.append(ax.patch.get_window_extent(renderer))
+        boxes += [line.label.get_window_extent(renderer) for line in (ax.xaxis, ax.yaxis) if line.label.get_text()]
+        if ax.get_legend():
+            boxes.append(ax.get_legend().get_window_extent(renderer))
+    inside = all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    crossing = any(
+        min(one.x1, two.x1) - max(one.x0, two.x0) > 0.5 and min(one.y1, two.y1) - max(one.y0, two.y0) > 0.5
+        for place, one in enumerate(boxes)
+        for two in boxes[place + 1 :]
+    )
+    return crossing or not inside
+
+
+def test_a_line_for_each_value_of_another_axis():
+    found = summary_of("grid")
+    figure = plot_sweep(found, "theory.copies", lines="detuning")
+    (ax,) = figure.axes
+    assert legend_of(ax) == ["detuning = 0.5", "detuning = 1", "law of finite N"]
+    assert (ax.get_xscale(), ax.get_xlabel(), ax.get_ylabel()) == ("log", "theory.copies", "infidelity")
+    for (x, y, error), detuning in zip(series(ax), (0.5, 1.0)):
+        point = found.sel(detuning=detuning).isel(time=-1)
+        np.testing.assert_array_equal(x, [40, 60, 600])
+        np.testing.assert_array_equal(y, point["infidelity"])
+        np.testing.assert_allclose(error, point["infidelity_error"], rtol=1e-9)
+    laws = [line for line in ax.lines if line.get_linestyle() == "--"]
+    np.testing.assert_array_equal(laws[1].get_ydata(), found["predicted_infidelity"].sel(detuning=1.0).isel(time=-1))
+    assert figure._suptitle.get_text() == "Detuned Rabi flopping\nt = 2"
+    assert not overlaps(figure)
+
+
+def test_other_axes_are_fixed_and_named():
+    found = summary_of("grid")
+    figure = plot_sweep(found, "detuning", of="max_deviation", at={"theory.copies": 60}, time=1)
+    ((_, y, _),) = series(figure.axes[0])
+    np.testing.assert_array_equal(y, found["max_deviation"].sel(copies=60).isel(time=1))
+    assert figure._suptitle.get_text().endswith("copies = 60, t = 0.5")
+    first = plot_sweep(found, "detuning", of="max_deviation")
+    assert "copies = 40" in first._suptitle.get_text()
+
+
+def test_the_mean_over_time_has_the_mean_of_the_errors():
+    found = summary_of("grid")
+    figure = plot_sweep(found, "copies", of="total_variation", time="mean")
+    ((_, y, error),) = series(figure.axes[0])
+    point = found.isel(detuning=0)
+    np.testing.assert_allclose(y, point["total_variation"].mean("time"))
+    np.testing.assert_allclose(error, point["total_variation_error"].mean("time"), rtol=1e-9)
+    assert "mean over time" in figure._suptitle.get_text()
+
+
+def test_theories_are_lines_of_their_own():
+    found = summary_of("rivals")
+    ax = plot_sweep(found, "coupling").axes[0]
+    assert legend_of(ax) == ["a/b", "limit", "Schrodinger", "law of finite N"]
+    both = plot_sweep(found, "coupling", lines="copies").axes[0]
+    assert legend_of(both)[:2] == ["a/b, copies = 30", "a/b, copies = 300"]
+    one = plot_sweep(found, "coupling", at={"theory": "limit"}).axes[0]
+    assert len(series(one)) == 1
+    other = plot_sweep(found, "theory", of="max_deviation")
+    assert [text.get_text() for text in other.axes[0].get_xticklabels()] == ["a/b", "limit", "Schrodinger"]
+
+
+def test_text_is_an_axis_too_and_failed_points_are_crosses():
+    found = summary_of("failing")
+    figure = plot_sweep(found, "engine", lines="floor")
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["exact", "meanfield"]
+    assert legend_of(ax)[-2:] == ["failed", "law of finite N"]
+    cross = next(line for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata()))
+    assert list(cross.get_xdata()) == [1.0]
+    assert not overlaps(figure)
+
+
+def test_two_axes_are_a_map_beside_its_error():
+    found = summary_of("grid")
+    figure = plot_sweep(found, "copies", "detuning")
+    mean, share = meshes(figure)
+    point = found.isel(time=-1)
+    np.testing.assert_array_equal(mean.get_array(), point["infidelity"].transpose("detuning", "copies"))
+    np.testing.assert_allclose(
+        share.get_array(), (point["infidelity_error"] / point["infidelity"]).transpose("detuning", "copies")
+    )
+    names = [ax.get_ylabel() for ax in figure.axes]
+    assert names[2:] == ["infidelity", "relative standard error"]
+    assert figure.axes[0].get_xscale() == "log"
+    assert not overlaps(figure)
+
+
+def test_failed_and_missing_points_are_told_apart_in_maps():
+    figure = plot_sweep(summary_of("failing"), "engine", "floor")
+    hatched = [one for one in figure.axes[0].collections if isinstance(one, PatchCollection)]
+    assert [one.get_hatch() for one in hatched] == ["////"]
+    (box,) = hatched[0].get_paths()
+    assert box.get_extents().bounds[:2] == (0.5, 1.0)
+    assert legend_of(figure.axes[0]) == ["failed"]
+    missing = summary_of("unfinished").expand_dims("other").assign_coords(other=[1.0])
+    pale = plot_sweep(missing, "copies", "other")
+    assert legend_of(pale.axes[0]) == ["not there"]
+
+
+def test_one_replica_has_no_second_panel_and_no_bars():
+    found = summary_of("alone").expand_dims(copies=[100.0], floor=[1.0])
+    assert len(meshes(plot_sweep(found, "copies", "floor"))) == 1
+    ((_, _, error),) = series(plot_sweep(found, "copies").axes[0])
+    assert error is None
+
+
+def test_over_time_lines_have_bands():
+    found = summary_of("grid")
+    ax = plot_sweep(found, "time", of="max_deviation", lines="copies", at={"detuning": 1.0}).axes[0]
+    lines = [line for line in ax.lines if len(line.get_xdata()) > 1]
+    assert len(lines) == 3
+    np.testing.assert_array_equal(lines[2].get_ydata(), found["max_deviation"].sel(copies=600, detuning=1.0))
+    assert ax.get_xlabel() == "time (ħ/energy)"
+    alone = plot_sweep(summary_of("alone"), "time")
+    assert alone._suptitle.get_text() == "Detuned Rabi flopping"
+
+
+def test_probabilities_are_those_of_one_label():
+    found = summary_of("grid")
+    figure = plot_sweep(found, "copies", of="probability", at={"beable": "1"})
+    ((_, y, _),) = series(figure.axes[0])
+    np.testing.assert_array_equal(y, found["probability"].sel(beable="1").isel(time=-1, detuning=0))
+    assert "beable = 1" in figure._suptitle.get_text()
+
+
+def test_the_last_save_time_is_each_points_own():
+    found = summary_of("grid").copy(deep=True)
+    found["max_deviation"][0, :, 3:] = np.nan
+    ((_, y, _),) = series(plot_sweep(found, "copies", of="max_deviation").axes[0])
+    assert y[0] == found["max_deviation"][0, 0, 2]
+    assert y[1] == found["max_deviation"][1, 0, 4]
+
+
+def test_of_many_values_some_are_lines():
+    import xarray as xr
+
+    found = xr.concat([summary_of("grid").isel(copies=[0])] * 20, "copies").assign_coords(copies=np.arange(20.0))
+    figure = plot_sweep(found, "detuning", lines="copies")
+    assert len(series(figure.axes[0])) == 8
+    assert "8 of 20 values of copies" in figure._suptitle.get_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [([1, 10, 100], "log"), ([10, 100], "log"), ([0, 10, 100], "linear"), ([1, 20, 40, 60], "linear"), ([3], "linear")],
+)
+def test_an_axis_is_logarithmic_where_its_values_are(values, scale):
+    found = summary_of("grid").isel(copies=[0] * len(values)).assign_coords(copies=values)
+    assert plot_sweep(found, "copies").axes[0].get_xscale() == scale
+    assert plot_sweep(found, "detuning", "copies").axes[0].get_yscale() == scale
+
+
+def test_what_cannot_be_drawn_is_refused(refuses):
+    found = summary_of("grid")
+    refuses(lambda: plot_sweep(1, "copies"), TypeError, "must be an xarray.Dataset")
+    refuses(lambda: plot_sweep(copydyn.open_sweep(of("grid")), "copies"), ValueError, "summary gives")
+    refuses(lambda: plot_sweep(found, "floor"), ValueError, "has copies, detuning, time")
+    refuses(lambda: plot_sweep(found, "copies", of="fidelity"), ValueError, "of must be one of max_deviation")
+    refuses(lambda: plot_sweep(found, "copies", "copies"), ValueError, "different axes")
+    refuses(lambda: plot_sweep(found, "time", "copies"), ValueError, "swept axes alone")
+    refuses(lambda: plot_sweep(found, "time", of="worst_deviation"), ValueError, "change with time")
+    refuses(lambda: plot_sweep(found, "copies", time="last"), ValueError, "number of a save time or 'mean'")
+    refuses(
+        lambda: plot_sweep(found, "copies", at={"detuning": 0.7}), ValueError, "one of its values, 0.5, 1, but is 0.7"
+    )
+
+
+def test_a_figure_is_saved_and_is_the_same_bytes_as_svg(tmp_path):
+    plot_sweep(summary_of("grid"), "copies", path=tmp_path / "x.png", title=r"5 $ for \frac")
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    drawn = [as_svg(plot_sweep(summary_of("grid"), "copies", title=r"5 $ for \frac")) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    assert b"<dc:date>" not in drawn[0]
