@@ -21,6 +21,7 @@ from copydyn.sweeps import crew, drive, work
 from copydyn.sweeps.api import axes_of
 from copydyn.sweeps.checks import verified
 from copydyn.sweeps.crew import Crew
+from copydyn.sweeps.recipe import Block
 from copydyn.sweeps.rows import Frame, Row
 from copydyn.sweeps.store import Store
 from copydyn.theories import THEORIES, CopyDynamics, Schrodinger
@@ -534,3 +535,24 @@ def test_status_tells_the_dead_from_the_living(tmp_path, capsys):
     (tmp_path / "live" / "elsewhere-1.json").write_text(json.dumps(sign))
     main(["status", str(tmp_path)])
     assert "at work       process 1 on elsewhere: 1 of 6 made, 0 failed, 2 a second" in capsys.readouterr().out
+
+
+def test_a_file_that_is_read_decides_as_well(here, refuses):
+    """Another content makes other runs; a store can be opened where the file is no more."""
+    for name, coupling in (("one", 0.5), ("two", 0.7)):
+        np.save(f"{name}.npy", np.array([[0.3, coupling], [coupling, -0.3]]))
+    text = (
+        '[system]\nkind = "file"\npath = "one.npy"\n' + SEVERAL[SEVERAL.index("[preparation]") : SEVERAL.index("[[the")]
+    )
+    Path("mine.toml").write_text(text + "[theory]\ncopies = 30\n")
+    how = {"scenario": "mine.toml", "fixed": ("schedule.points=3",)}
+    assert len(run("out", "theory.copies=30,40", **how).tasks) == 2
+    assert len(run("out", "theory.copies=30,40", **how).tasks) == 0
+    assert len(run("both", "system.path=one.npy,two.npy", **how).tasks) == 2
+    np.save("one.npy", np.array([[0.3, 0.1], [0.1, -0.3]]))
+    assert len(run("out", "theory.copies=30,40", **how).tasks) == 2
+    Path("one.npy").unlink()
+    assert open_sweep("both").status.values.tolist() == ["ok", "ok"]
+    work._own.builder.cache_clear()
+    task = work.Task("both", "001.toml", Block(0, 0, 0, 1), ())
+    refuses(lambda: work.work(task), ValueError, r'"one.npy" is another one here, or cannot be read')

@@ -54,6 +54,7 @@ class Options:
     order: list[str] | None = None
     code: str = ""
     numpy: str = ""
+    files: list[str] | None = None
 
     def __post_init__(self) -> None:
         if self.replicas is not None:
@@ -163,7 +164,10 @@ def _asked(source: Source, given: list[Axis], fixed: Sequence[str], seed: int | 
     if tried and (faults := _faults_of(source, axes)):
         raise BadScenario(faults)
     # whoever reads a store looks for the runs of the versions that have made it
-    made_by = {} if tried else {name: getattr(options, name) for name in ("code", "numpy") if getattr(options, name)}
+    made_by: dict[str, Any] = {}
+    if not tried:
+        made_by = {name: getattr(options, name) for name in ("code", "numpy") if getattr(options, name)}
+        made_by["files"] = {path: digest for digest, _, path in (line.partition(" ") for line in options.files or [])}
     recipe = Recipe(name, source.tables, tuple(axes), chosen, replicas, target, options.batch, **made_by)
     return Asked(recipe, options.timeout)
 

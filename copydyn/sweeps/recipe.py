@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil, prod
@@ -118,6 +119,8 @@ class Recipe:
         Strands of a block.
     code, numpy : str
         Versions that the runs are of; this program's by default. A store of older ones can be read, not gone on with.
+    files : dict
+        SHA-256 of every file that a ``path`` names; as they are now by default.
     """
 
     name: str
@@ -129,6 +132,7 @@ class Recipe:
     batch: int | None = None
     code: str = field(default_factory=lambda: code_stamp())
     numpy: str = np.__version__
+    files: dict[str, str] | None = None
     _templates: dict[int, _Template] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -139,6 +143,8 @@ class Recipe:
             raise BadValue(
                 f"max_replicas must be at least the {self.replicas} replicas of a run, but is {self.target.most}."
             )
+        if self.files is None:
+            object.__setattr__(self, "files", digests(self.paths))
         keys = [key for axis in self.axes for key in axis.keys]
         for number, key in enumerate(keys):
             for other in keys[:number]:
@@ -149,6 +155,18 @@ class Recipe:
                 f"a sweep must have at most {MOST_POINTS} points, but its axes have "
                 f"{' x '.join(str(len(axis)) for axis in self.axes)}; take fewer values."
             )
+
+    @property
+    def paths(self) -> list[str]:
+        """Name the files that any point reads."""
+        swept = [
+            str(row[place])
+            for axis in self.axes
+            for place, key in enumerate(axis.keys)
+            if key.split(".")[-1] == "path"
+            for row in axis.values
+        ]
+        return sorted({*_paths_in(self.tables), *swept})
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -254,8 +272,8 @@ class Recipe:
         for number, piece in zip(template.order, template.pieces[1:]):
             said.append(_json(values[number]))
             said.append(piece)
-        files = _files_of([{"path": values[number]} for number in template.paths])
-        said.append(f"{_json(files) if files else ''} {first} {replicas}")
+        said += [(self.files or {}).get(str(values[number]), "") for number in template.paths]
+        said.append(f" {first} {replicas}")
         return hashlib.sha256("".join(said).encode()).hexdigest()[:32]
 
     def tables_at(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -284,6 +302,8 @@ class Recipe:
                 zips.append(columns)
         sweep["order"] = [axis.keys[0] for axis in self.axes]
         sweep |= {"code": self.code, "numpy": self.numpy}
+        if self.files:
+            sweep["files"] = [f"{digest} {path}" for path, digest in self.files.items()]
         if grid:
             sweep["grid"] = grid
         if zips:
@@ -310,7 +330,8 @@ class Recipe:
         own.pop("name", None)
         own.setdefault("kind", "CopyDynamics")
         tables = canonical({name: marked.get(name, {}) for name in DECIDE} | {"theory": own})
-        tables |= {"seed": self.seed, "code": self.code, "numpy": self.numpy, "files": _files_of(tables)}
+        tables |= {"seed": self.seed, "code": self.code, "numpy": self.numpy}
+        tables["files"] = {path: (self.files or {}).get(path, "") for path in _paths_in(tables) if path[0] != "\0"}
         said = re.split(r'"\\u0000(\d+)"', _json(tables))
         order = [int(number) for number in said[1::2]]
         lengths, number = [], 0
@@ -366,20 +387,26 @@ def json_copy(tables: Any) -> Any:
     return [json_copy(entry) for entry in tables] if isinstance(tables, list) else tables
 
 
-def _files_of(tables: Any) -> dict[str, str]:
-    """Give the SHA-256 of every file that the tables name by a ``path``."""
-    found: dict[str, str] = {}
+def digests(paths: Iterable[str]) -> dict[str, str]:
+    """Give the SHA-256 of files; of those that cannot be read, whoever wants to read them speaks better."""
+    found = {}
+    for path in paths:
+        with suppress(OSError, ValueError):
+            found[path] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return found
+
+
+def _paths_in(tables: Any) -> list[str]:
+    """Find every ``path`` in tables."""
+    entries: Iterable[tuple[Any, Any]] = ()
     if isinstance(tables, dict):
-        for name, value in tables.items():
-            if name == "path" and isinstance(value, str):
-                try:
-                    found[value] = hashlib.sha256(Path(value).read_bytes()).hexdigest()
-                except (OSError, ValueError):
-                    continue  # which the system that wants to read it says better
-            elif isinstance(value, (dict, list)):
-                found |= _files_of(value)
+        entries = tables.items()
     elif isinstance(tables, list):
-        for entry in tables:
-            if isinstance(entry, (dict, list)):
-                found |= _files_of(entry)
+        entries = enumerate(tables)
+    found: list[str] = []
+    for name, value in entries:
+        if name == "path" and isinstance(value, str) and value:
+            found.append(value)
+        else:
+            found += _paths_in(value)
     return found

@@ -26,7 +26,7 @@ from copydyn.scenario import read_experiment, read_theory
 from copydyn.source import Override, Source
 from copydyn.streams import code_stamp
 from copydyn.sweeps.asked import recipe_in
-from copydyn.sweeps.recipe import Block, Recipe, Strand, Target, json_copy
+from copydyn.sweeps.recipe import Block, Recipe, Strand, Target, digests, json_copy
 from copydyn.sweeps.rows import MOST_BYTES, Frame, Row, Shape, Shelf, grouped, packed, row_of
 from copydyn.sweeps.store import Damaged, Entry, Record, Store, name_of, named
 from copydyn.theories import Schrodinger
@@ -424,6 +424,13 @@ def _begun(path: Path) -> Builder:
         raise BadValue(
             f"{path}: whoever works on a sweep must have the copydyn and numpy that it was begun with, but has others; "
             "install the same ones everywhere, or give the command of the sweep again, which begins a new one."
+        )
+    here, begun = digests(recipe.paths), recipe.files or {}
+    changed = [name for name in recipe.paths if here.get(name) != begun.get(name)]
+    if changed:
+        raise BadValue(
+            f"{path}: whoever works on a sweep must read the files that it was begun with, but {shown(changed[0])} is "
+            "another one here, or cannot be read; give whole paths, or the command of the sweep again."
         )
     return Builder(recipe)
 
