@@ -300,7 +300,7 @@ def test_borns_rule_holds_in_the_white_limit_and_frozen_but_not_between():
 
 
 def test_short_memories_come_to_borns_rule():
-    """tau = .02, as printed: .8035 with OU noise, .801 with spherical noise; 6000 runs, 0.05 would be seen."""
+    """With tau = .02, as printed: .8035 with OU noise, .801 with spherical noise; 6000 runs, 0.05 would be seen."""
     assert_share(*up("ou", 0.02, np.sqrt(0.5), 6000, 6.0), 0.8035, detects=0.05)
     assert_share(*up("spherical", 0.02, np.sqrt(0.75 / 0.02), 6000, 6.0), 0.801, detects=0.05)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ class ColouredSUV:
             "theory_memory": self.memory,
             "theory_one_noise": int(self.one_noise),
             "theory_step": self.step,
-            "outcomes": size,
+            "outcome_weights": json.dumps(weights.tolist()),
             "seed": seed,
             "replicas": replicas,
             "replica_spread": result.MONTE_CARLO,

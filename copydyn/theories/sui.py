@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,7 +156,8 @@ class SUI:
         chi, reduction = self._equilibrium(experiment), self.reduction(experiment)
         warn_of_edges(chi.levels, self.window)
         attrs: dict[str, Any] = {"theory": self.name, **self._settings(chi), "replicas": 1}
-        attrs |= {"replica_spread": result.NONE, "about": report(chi).sentence, "outcomes": reduction.blocks}
+        attrs |= {"replica_spread": result.NONE, "about": report(chi).sentence}
+        attrs["outcome_weights"] = json.dumps(reduction.weights(experiment.ket).tolist())
         variables: dict[str, Any] = {}
         if followed(experiment):
             rho, steady = self._ensemble(experiment, chi, reduction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -119,7 +120,8 @@ class SUV:
         frequencies = (levels.vectors * levels.frequencies) @ levels.vectors.conj().T
         times = experiment.tlist - experiment.tlist[0]
         free = commutes(frequencies, reduction)
-        attrs: dict[str, Any] = {"theory": self.name, **self._settings(), "outcomes": reduction.blocks}
+        attrs: dict[str, Any] = {"theory": self.name, **self._settings()}
+        attrs["outcome_weights"] = json.dumps(reduction.weights(experiment.ket).tolist())
         attrs |= {"replicas": 1, "replica_spread": result.NONE, "about": _about(reduction, free=free)}
         variables: dict[str, Any] = {}
         if followed(experiment):
