@@ -53,14 +53,13 @@ def channel_step(psi, keep, turn, chi, sector, real, dice):
             chosen = window[np.flatnonzero(share >= edges - weights)[-1]]
             first = dice.uniform() < quadratures(square[sector[chosen]], real)[0] ** 2
         v = np.zeros_like(psi)
-        for m in window:
-            x, y = dice.normal(), dice.normal()
-            if m == chosen:
-                a, b = dice.normal(), dice.normal()
-                if first:
-                    x = np.copysign(np.sqrt(x * x + a * a + b * b), x)
-                else:
-                    y = np.copysign(np.sqrt(y * y + a * a + b * b), y)
+        pairs = {m: [dice.normal(), dice.normal()] for m in window}
+        if chosen is not None:
+            a, b = dice.normal(), dice.normal()
+            which = 0 if first else 1
+            x = pairs[chosen][which]
+            pairs[chosen][which] = np.copysign(np.sqrt(x * x + a * a + b * b), x)
+        for m, (x, y) in pairs.items():
             wide, narrow, direction = quadratures(square[sector[m]], real)
             v[m] = np.sqrt(chi[m] * norm[sector[m]]) * direction * (wide * x + 1j * narrow * y)
         e = keep**2 + replaced * np.sum(np.abs(v) ** 2)

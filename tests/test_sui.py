@@ -69,7 +69,17 @@ def test_the_kernel_is_its_twin():
     psi = np.array([0.6, 0.0, 0.8j])
     states, there, back = np.tile(psi, (3, 1)), np.ascontiguousarray(u.T), np.ascontiguousarray(u.conj())
     collapse = (span, there, back, block, np.zeros(2), np.zeros(2), np.zeros(3, complex))
-    channel = (keep, turn, window, chi[window], sector, True, np.zeros(2, complex), np.zeros((1, thermalising.ROOM)))
+    channel = (
+        keep,
+        turn,
+        window,
+        chi[window],
+        np.sqrt(chi[window]),
+        sector,
+        True,
+        np.zeros(2, complex),
+        np.zeros((1, thermalising.ROOM)),
+    )
     reducing.advance_by_both(states, generators(4, 3), steps, *collapse, *channel)
     for row, state in enumerate(generators(4, 3)):
         twin, dice = psi, plain.Dice(state)
@@ -112,7 +122,7 @@ def test_splitting_is_of_second_order_in_the_means():
         collapse = (0.8 * dt, there, back, np.arange(3), np.zeros(3), np.zeros(3), np.zeros(3, complex))
         turn, keep = np.exp(-1j * chi.levels.frequencies * dt), np.exp(-0.2 * dt)
         scratch = np.zeros(window.size, complex), np.zeros((1, thermalising.ROOM))
-        channel = (keep, turn, window, chi.chi[window], chi.sector, True, *scratch)
+        channel = (keep, turn, window, chi.chi[window], np.sqrt(chi.chi[window]), chi.sector, True, *scratch)
         reducing.advance_by_both(states, generators(4, len(states)), steps, *collapse, *channel)
         errors.append(np.abs(states.T @ states.conj() / len(states) - exact).max())
     slope = -np.polyfit(np.log(2.0) * np.arange(3), np.log(errors), 1)[0]

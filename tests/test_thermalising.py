@@ -34,7 +34,8 @@ def run(scheme, steps, rows, *, psi=PSI, chi=CHI, time=1.0, real=True, seed=1, e
     window = np.flatnonzero(chi > 0)
     sector = np.zeros(size, np.int64) if sector is None else np.asarray(sector)
     scratch = np.zeros(window.size, complex), np.zeros((sector.max() + 1, kernels.ROOM))
-    KERNELS[scheme](states, generators(seed, rows), steps, amount, turn, window, chi[window], sector, real, *scratch)
+    of_chi = window, chi[window], np.sqrt(chi[window])
+    KERNELS[scheme](states, generators(seed, rows), steps, amount, turn, *of_chi, sector, real, *scratch)
     return states
 
 

@@ -46,15 +46,18 @@ class Ensemble(NamedTuple):
     def density(self) -> np.ndarray:
         """Rho between the levels, complex128 (time, level, level)."""
         phi = self.chi.levels.phi(self.times)
-        rho = self.kept[:, None, None] * phi[:, :, None] * phi[:, None, :].conj()
-        diagonal = np.arange(self.chi.levels.size)
-        rho[:, diagonal, diagonal] += (1.0 - self.kept)[:, None] * self.chi.average
+        kept, size = self.kept[:, None], self.chi.levels.size
+        rho = (kept * phi)[:, :, None] * phi.conj()[:, None, :]
+        rho.reshape(-1, size * size)[:, :: size + 1] += (1.0 - kept) * self.chi.average
         return np.asarray(rho)
 
     def density_of_beables(self) -> np.ndarray:
         """Rho between the beables, complex128 (time, beable, beable)."""
-        vectors = self.chi.levels.vectors
-        return np.asarray(vectors @ self.density() @ vectors.conj().T)
+        vectors, kept = self.chi.levels.vectors, self.kept[:, None]
+        kets = self.chi.levels.phi(self.times) @ vectors.T
+        rho = (kept * kets)[:, :, None] * kets.conj()[:, None, :]
+        rho += (1.0 - kept)[:, :, None] * ((vectors * self.chi.average) @ vectors.conj().T)
+        return np.asarray(rho)
 
     def probability(self) -> np.ndarray:
         """<a| rho |a>, float64 (time, beable)."""

@@ -51,7 +51,25 @@ def advance_by_reduction(psi, random_state, steps, span, free, columns, block, y
 
 @kernel
 def advance_by_both(
-    psi, random_state, steps, span, there, back, block, y, weight, moved, keep, turn, window, chi, sector, real, v, room
+    psi,
+    random_state,
+    steps,
+    span,
+    there,
+    back,
+    block,
+    y,
+    weight,
+    moved,
+    keep,
+    turn,
+    window,
+    chi,
+    root,
+    sector,
+    real,
+    v,
+    room,
 ):
     """Take ``steps`` steps, each half of the collapse, thermalisation with the Hamiltonian, half of the collapse.
 
@@ -67,7 +85,7 @@ def advance_by_both(
         for step in range(steps):
             words = reduction_step(row, 0.5 * span if step == 0 else span, block, y, weight, words)
             transform(there, row, moved)
-            words = channel_step(moved, keep, turn, window, chi, sector, real, v, room, words)
+            words = channel_step(moved, keep, turn, window, chi, root, sector, real, v, room, words)
             transform(back, moved, row)
         words = reduction_step(row, 0.5 * span, block, y, weight, words)
         closed(words, random_state[replica])

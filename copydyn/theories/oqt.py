@@ -203,6 +203,7 @@ class OQT:
         cost = levels.size * (window.size if self.scheme == "full-noise" else 1)
         legs = legs_of(experiment.tlist, longest, cost)
         chosen, sectors = chi.chi[window], chi.shares.size
+        root = np.sqrt(chosen)
         schemes: dict[str, Any] = {
             "channel": kernels.advance_by_channel,
             "jumps": kernels.advance_by_jumps,
@@ -218,7 +219,7 @@ class OQT:
                 span = self.gamma * leg.dt
                 amount = math.exp(-0.5 * span) if self.scheme in ("channel", "jumps") else span
                 turn = np.exp(-1j * frequencies * leg.dt)
-                kernel(psi, random_state, leg.steps, amount, turn, window, chosen, chi.sector, real, v, room)
+                kernel(psi, random_state, leg.steps, amount, turn, window, chosen, root, chi.sector, real, v, room)
 
             return advance
 

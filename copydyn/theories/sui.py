@@ -216,6 +216,7 @@ class SUI:
         there = np.ascontiguousarray(u.T, dtype=complex)
         back = np.ascontiguousarray(u.conj(), dtype=complex)
         chosen, real = chi.chi[window], self.noise == "real"
+        root = np.sqrt(chosen)
 
         def begin() -> Advance:
             y, weight = np.zeros((2, reduction.blocks))
@@ -225,7 +226,7 @@ class SUI:
             def advance(psi: np.ndarray, random_state: np.ndarray, leg: Leg) -> None:
                 keep, turn = math.exp(-0.5 * thermal * leg.dt), np.exp(-1j * levels.frequencies * leg.dt)
                 collapse = (reducing * leg.dt, there, back, reduction.block, y, weight, moved)
-                channel = (keep, turn, window, chosen, chi.sector, real, v, room)
+                channel = (keep, turn, window, chosen, root, chi.sector, real, v, room)
                 advance_by_both(psi, random_state, leg.steps, *collapse, *channel)
 
             return advance
