@@ -5,6 +5,7 @@ and a `Schedule`; ``copydyn.theories`` evolve it, `compare` measures how far two
 
 - ``copydyn.systems``, ``preparations``, ``drives``, ``bases``, ``rotation``: what experiments are made of
 - ``copydyn.theories``: CopyDynamics and Schrodinger; with a `Rule` or an `Alignment`, and a `Checkpoint` for long runs
+- ``copydyn.theories`` of irreversibility: OQT, SUV, SUI, ColouredSUV; what they share is in ``copydyn.irreversible``
 - ``copydyn.laws``: what N copies must give; ``infidelity_law`` and ``linear_noise`` are two of them
 - ``copydyn.parts``, ``histories``, ``observables``: what can be read off a result, an xarray.Dataset
 - ``copydyn.abm``: the same copies as agents of Mesa
@@ -51,6 +52,7 @@ _MODULES = (
     "bases",
     "drives",
     "histories",
+    "irreversible",
     "laws",
     "observables",
     "parts",
