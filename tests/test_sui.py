@@ -219,6 +219,22 @@ def test_commuting_projectors_leave_chi_alone():
         np.testing.assert_allclose(steady_state(chi, reduction, 0.3, gamma).rho, of_chi(chi), atol=1e-15)
 
 
+def test_borns_weights_appear_for_a_while_and_are_forgotten():
+    """E7: for 1/gamma << t << 1/Gamma and [H, P] = 0 the ensemble is Born's, diag |psi|^2; later it is chi, whatever
+    psi was: another psi with the same energy and variance ends in the same state."""
+    energies, times = np.diag([0.0, 1.0, 2.0, 3.0]), [0.0, 1.0, 2e5]
+    first, second = np.sqrt([0.3, 0.2, 0.2, 0.3]), np.sqrt([0.25, 0.35, 0.05, 0.35])
+    ends = []
+    for psi in (first, second):
+        result = SUI(1e-4, 50.0, scheme="ensemble").evolve(Experiment.of(energies, psi, times))
+        np.testing.assert_allclose(result.density_matrix.values[1], np.diag(psi**2), atol=1e-4)
+        ends.append(result.density_matrix.values[2])
+    windows = [equilibrium_of(Experiment.of(energies, psi, times), Window()).window for psi in (first, second)]
+    np.testing.assert_array_equal(*windows)
+    np.testing.assert_allclose(*ends, atol=1e-8)
+    assert np.abs(np.diag(ends[0]).real - first**2).max() > 0.1
+
+
 def test_where_the_steady_state_is_not_unique_it_is_refused(refuses):
     diagonal = Experiment.of(np.diag([0.0, 1.0, 2.3]), np.sqrt([0.3, 0.4, 0.3]), [0.0, 1.0])
     refuses(
