@@ -55,8 +55,9 @@ class Ensemble(NamedTuple):
         """Rho between the beables, complex128 (time, beable, beable)."""
         vectors, kept = self.chi.levels.vectors, self.kept[:, None]
         kets = self.chi.levels.phi(self.times) @ vectors.T
-        rho = (kept * kets)[:, :, None] * kets.conj()[:, None, :]
-        rho += (1.0 - kept)[:, :, None] * ((vectors * self.chi.average) @ vectors.conj().T)
+        ended = ((vectors * self.chi.average) @ vectors.conj().T).astype(complex)
+        rho = np.multiply.outer(1.0 - kept[:, 0], ended)
+        rho += (kept * kets)[:, :, None] * kets.conj()[:, None, :]
         return np.asarray(rho)
 
     def probability(self) -> np.ndarray:
