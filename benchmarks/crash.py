@@ -14,7 +14,9 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import contextlib
 import hashlib
+import io
 import json
 import random
 import shutil
@@ -152,9 +154,6 @@ def main(kills: int, seed: int) -> int:
         os.waitpid(child(swept(whole), errors), 0)
         length = time.monotonic() - begun
         expected = bytes_of(whole)
-        exports = {suffix: top / f"peace{suffix}" for suffix in (".nc", ".csv", ".parquet")}
-        for file in exports.values():
-            copydyn(exported(whole, file))
         rounds = Round(rng, errors)
         begun, number = time.monotonic(), 0
         while sum(rounds.killed.values()) < kills:
@@ -169,11 +168,16 @@ def main(kills: int, seed: int) -> int:
                 rounds.play("repair", repaired(folder), 0.7 * length, folder, most=rng.randrange(1, 4))
                 assert bytes_of(folder) == expected
                 assert verified(folder).sound, verified(folder).text()
-            if number % 3 == 0 and exports:
-                suffix = rng.choice(sorted(exports))
-                file = top / f"killed{suffix}"
+            if number % 3 == 0:
+                suffix = rng.choice((".nc", ".csv", ".parquet"))
+                file, peace = top / f"killed{suffix}", top / f"peace{suffix}"
+                with contextlib.redirect_stdout(io.StringIO()):
+                    copydyn(exported(folder, peace))
                 rounds.play("export", exported(folder, file), 0.3, None, most=rng.randrange(1, 4))
-                assert file.read_bytes() == exports[suffix].read_bytes(), f"the {suffix} is another one"
+                assert file.read_bytes() == peace.read_bytes(), f"the {suffix} is another one"
+                assert sorted(top.iterdir()) == sorted({whole, folder, file, peace, *({errors} & set(top.iterdir()))})
+                file.unlink()
+                peace.unlink()
             shutil.rmtree(folder)
             if sys.stderr.isatty():
                 print(f"\r{sum(rounds.killed.values())} of {kills}", end="", file=sys.stderr)

@@ -21,10 +21,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from copydyn import open_sweep
 from tests import test_sweep_store as damage
 from tests.inline import files, run
-
-from copydyn import open_sweep
 
 
 def main(times: int, seed: int) -> int:

@@ -8,14 +8,14 @@ from time import process_time
 from typing import Any, NamedTuple
 
 
-def timed(work: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
-    """Seconds of processor time that ``work(*arguments)`` took, and what it returned.
+def timed(work: Callable[..., Any], *arguments: Any, **settings: Any) -> tuple[float, Any]:
+    """Seconds of processor time that ``work(*arguments, **settings)`` took, and what it returned.
 
     On a busy machine waiting for a core is not counted. All threads are: the engines play their parts in threads of
     their own, and a clock of the calling thread would see none of their work.
     """
     start = process_time()
-    outcome = work(*arguments)
+    outcome = work(*arguments, **settings)
     return process_time() - start, outcome
 
 

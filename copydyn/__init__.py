@@ -5,6 +5,7 @@ and a `Schedule`; ``copydyn.theories`` evolve it, `compare` measures how far two
 
 - ``copydyn.systems``, ``preparations``, ``drives``, ``bases``, ``rotation``: what experiments are made of
 - ``copydyn.theories``: CopyDynamics and Schrodinger; with a `Rule` or an `Alignment`, and a `Checkpoint` for long runs
+- ``copydyn.theories`` of irreversibility: OQT, SUV, SUI, ColouredSUV; what they share is in ``copydyn.irreversible``
 - ``copydyn.laws``: what N copies must give; ``infidelity_law`` and ``linear_noise`` are two of them
 - ``copydyn.parts``, ``histories``, ``observables``: what can be read off a result, an xarray.Dataset
 - `sweep`, `open_sweep`: a scenario at many values of its keys, on all cores or a cluster; `plot_sweep` draws them
@@ -57,6 +58,7 @@ _MODULES = (
     "bases",
     "drives",
     "histories",
+    "irreversible",
     "laws",
     "observables",
     "parts",

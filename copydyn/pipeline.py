@@ -92,6 +92,8 @@ def run(
     kept = {name: Checkpoint(path, every) for name, path in _checkpoints(scenario, seed, out).items()}
     results = {}
     for name, theory in scenario.theories.items():
+        if announced := getattr(theory, "announce", lambda _: "")(experiment):
+            say(report.foreseen(name, announced))
         if kept[name].path.exists():
             say(f"  going on from {kept[name].path}")
         try:

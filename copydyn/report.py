@@ -19,6 +19,14 @@ WIDTH = 100
 ROUNDING = 1e-9
 """Work, in units of energy, that no pulse has done."""
 
+_OF_ENSEMBLES = {
+    "mean_energy": "mean energy at the end",
+    "energy_variance": "energy variance at the end",
+    "entropy": "entropy at the end",
+    "trace_distance": "distance from rest at the end",
+}
+"""Numbers over time of an ensemble without noise, as they are called in tables."""
+
 _MARGIN = "  "
 _FIRST = 14
 _LAW = "\0"  # ends the name of the row below a quantity
@@ -56,6 +64,11 @@ def table(
     return "\n".join(line.rstrip() for line in lines)
 
 
+def foreseen(name: str, text: str) -> str:
+    """Write what a theory knows of a run before it begins."""
+    return "\n".join(_entry("foreseen", f"'{name}' {text}"))
+
+
 def _what_ran(results: Mapping[str, xr.Dataset]) -> Iterator[tuple[str, str]]:
     result = max(results.values(), key=lambda result: "seed" in result.attrs)  # some theories draw no numbers
     attrs, times = result.attrs, result["time"].values
@@ -65,6 +78,10 @@ def _what_ran(results: Mapping[str, xr.Dataset]) -> Iterator[tuple[str, str]]:
     for name, one in results.items():
         own = f"'{name}' " if name != one.attrs["theory"] else ""
         yield "theory", f"{own}{one.attrs['theory']}{''.join(_settings(one))}"
+    for name, one in results.items():
+        if "about" in one.attrs:
+            whose = f"'{name}' " if len(results) > 1 else ""
+            yield "foreseen", f"{whose}{one.attrs['about']}"
     for name, one in results.items():
         if "leaps" in one.attrs:
             whose = f"'{name}' " if len(results) > 1 else ""
@@ -127,7 +144,10 @@ def _settings(result: xr.Dataset) -> Iterator[str]:
     attrs = result.attrs
     if "copies" in attrs:
         yield f", {_whole(attrs['copies'])} copies"
-    for setting in ("engine", "rule"):
+    for setting in ("rate", "thermalising", "reducing", "strength", "drift"):
+        if f"theory_{setting}" in attrs:
+            yield f", {setting} {attrs[f'theory_{setting}']:g}"
+    for setting in ("engine", "rule", "scheme", "window", "projectors", "part", "noise"):
         if f"theory_{setting}" in attrs:
             yield f", {setting} {attrs[f'theory_{setting}']}"
     for setting in ("spectators", "floor", "phase_spread"):
@@ -158,6 +178,9 @@ def _rows(result: xr.Dataset, comparison: xr.Dataset) -> Iterator[Row]:
         work = float(last["expected_energy_drift"]) if "expected_energy_drift" in last else 0.0
         by_pulses = (f"{work:.4g}", "the work of the pulses") if abs(work) > ROUNDING else ("", "")
         yield Row("energy gained", _value(last, "energy_drift"), *by_pulses)
+    for variable, said in _OF_ENSEMBLES.items():
+        if variable in result:
+            yield Row(said, f"{float(result[variable][-1]):.6g}")
     if "coherence" in result:
         coherence = mean_coherence(result).isel(time=-1).values
         error = coherence.std(ddof=1) / math.sqrt(coherence.size) if coherence.size > 1 else math.nan

@@ -34,7 +34,16 @@ _ABOUT: dict[str, tuple[tuple[str, ...], str, str]] = {
     "phase": (("replica", "time", "beable"), "rad", "phase phi of the label, psi = sqrt(n/N) exp(-i phi)"),
     "coherence": (("replica", "time", "beable"), "1", "|sum of exp(i phi)| over the copies of a label, a copy"),
     "state": (("replica", "time", "beable"), "1", "amplitude"),
+    "density_matrix": (("time", "beable", "beable_"), "1", "density matrix of the ensemble"),
     "energy": (("replica", "time"), "energy", "mean energy"),
+    "mean_energy": (("time",), "energy", "mean energy of the ensemble"),
+    "energy_variance": (("time",), "energy^2", "variance of the energy in the ensemble"),
+    "entropy": (("time",), "1", "von Neumann entropy of the ensemble"),
+    "entropy_rate": (("time",), "1/time", "rate at which the entropy grows"),
+    "relative_entropy": (("time",), "1", "entropy relative to the equilibrium"),
+    "trace_distance": (("time",), "1", "trace distance from the equilibrium"),
+    "squared_distance": (("time",), "1", "squared Hilbert-Schmidt distance from the equilibrium"),
+    "outcome": (("replica", "time"), "projector number", "projector with most weight"),
     "expect": (("replica", "time", "e_op"), "as given", "expectation value"),
     "events": (("replica", "time"), "events", "copy events since the start"),
     "tagged_beable": (("replica", "time", "tag"), "label number", "beable of a tagged copy"),
@@ -64,7 +73,7 @@ def new(experiment: Experiment, variables: Mapping[str, Any], attrs: Mapping[str
     data = {}
     for name, values in variables.items():
         dimensions, units, long_name = _ABOUT[name]
-        units = system.time_unit if units == "time" else units
+        units = {"time": system.time_unit, "1/time": f"1/({system.time_unit})"}.get(units, units)
         data[name] = (dimensions, values, {"units": units, "long_name": long_name})
     provenance = {
         "system": system.name,

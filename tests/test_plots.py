@@ -13,7 +13,7 @@ from copydyn.observables import mean_coherence
 from copydyn.plots import plot, plot_theories
 from copydyn.plots.axes import MOST_LINES, MOST_NAMES
 from copydyn.systems import ring, square_lattice
-from copydyn.theories import CopyDynamics, Schrodinger
+from copydyn.theories import OQT, CopyDynamics, Schrodinger
 
 
 def evolved(case, copies=1000, replicas=3, **theory):
@@ -322,3 +322,18 @@ def _large_ring():
     size = 12
     ket = np.exp(2j * np.pi * np.arange(size) / size) / np.sqrt(size)
     return Exact("ring", ring(size), ket, np.linspace(0, 2, 5), lambda t: ket, 1 / size)
+
+
+def test_entropies_have_a_panel_of_their_own():
+    """Where the entropy of an ensemble is known it is drawn, with that of its equilibrium: one theory or several."""
+    h = [[0.3, 0.5, 0], [0.5, -0.3, 0.2], [0, 0.2, 0.9]]
+    experiment = copydyn.Experiment.of(h, [0.8, 0.6, 0.0], np.linspace(0, 3, 7))
+    results = {"OQT": OQT(0.5, scheme="ensemble").evolve(experiment), "none": Schrodinger().evolve(experiment)}
+    reference = results["none"]
+    for figure in (plot(results["OQT"], reference), plot_theories(results, reference)):
+        last = figure.axes[-1]
+        assert last.get_ylabel() == "entropy S"
+        curve, level = last.get_lines()
+        np.testing.assert_allclose(curve.get_ydata(), results["OQT"].entropy)
+        assert level.get_ydata()[0] == pytest.approx(results["OQT"].attrs["window_entropy"])
+    assert all(ax.get_ylabel() != "entropy S" for ax in plot(reference, reference).axes)

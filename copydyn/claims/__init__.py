@@ -8,6 +8,7 @@ from __future__ import annotations
 from copydyn.claims.claim import ALL, Claim, Finding
 from copydyn.claims.copies import FALSE_ALARM, Coherent, Conserved, Extinct, Still, two_sided_binomial
 from copydyn.claims.distances import Agrees, Closer, Deviates, Within
+from copydyn.claims.irreversibility import Born, Reads, Signals
 
 CLAIMS: dict[str, type[Claim]] = {
     "agrees": Agrees,
@@ -18,6 +19,9 @@ CLAIMS: dict[str, type[Claim]] = {
     "closer": Closer,
     "coherent": Coherent,
     "conserved": Conserved,
+    "reads": Reads,
+    "born": Born,
+    "signals": Signals,
 }
 
 __all__ = [
@@ -25,6 +29,7 @@ __all__ = [
     "CLAIMS",
     "FALSE_ALARM",
     "Agrees",
+    "Born",
     "Claim",
     "Closer",
     "Coherent",
@@ -32,6 +37,8 @@ __all__ = [
     "Deviates",
     "Extinct",
     "Finding",
+    "Reads",
+    "Signals",
     "Still",
     "Within",
     "two_sided_binomial",

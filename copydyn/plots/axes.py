@@ -114,6 +114,14 @@ def coherence_axis(ax: Axes, result: xr.Dataset) -> None:
         ax.set_xlim(times[0], times[-1])
 
 
+def entropy_axis(ax: Axes, result: xr.Dataset) -> None:
+    """Make an axis of the entropy of an ensemble."""
+    times = result["time"].values
+    ax.set(xlabel=axis(result["time"]), ylabel="entropy S", ylim=(0.0, None))
+    if times.size > 1:
+        ax.set_xlim(times[0], times[-1])
+
+
 def legend(ax: Axes) -> None:
     """Put the legend above the axes, where it cannot hide a line."""
     entries = dict(sorted(zip(*reversed(ax.get_legend_handles_labels())), key=lambda entry: entry[0] == SCHRODINGER))

@@ -22,6 +22,7 @@ from copydyn.plots.axes import (
     axis,
     banded,
     coherence_axis,
+    entropy_axis,
     few,
     frequency,
     from_zero,
@@ -74,7 +75,8 @@ def plot(
         comparison = compare(result, reference)
     mapped = _sides(result)
     shown = [result] if reference is None or mapped is None else [result, reference]
-    figure, axes = panels(len(shown) + (comparison is not None) + ("coherence" in result))
+    more = [draw for name, draw in (("coherence", _coherence), ("entropy", _entropy)) if name in result]
+    figure, axes = panels(len(shown) + (comparison is not None) + len(more))
     if mapped is not None:
         _maps(axes[: len(shown)], shown, mapped)
     else:
@@ -82,8 +84,8 @@ def plot(
         draw(axes[0], result, reference)
     if comparison is not None:
         _deviation(axes[len(shown)], result, comparison)
-    if "coherence" in result:
-        _coherence(axes[-1], result)
+    for draw_more, ax in zip(more, axes[len(axes) - len(more) :]):
+        draw_more(ax, result)
     for ax in axes:
         if ax.get_legend_handles_labels()[0]:
             legend(ax)
@@ -152,6 +154,14 @@ def _coherence(ax: Axes, result: xr.Dataset) -> None:
     else:
         banded(ax, times, *scatter(mean_coherence(result)), Style(COLOURS[0], 1.6), "all copies")
     coherence_axis(ax, result)
+
+
+def _entropy(ax: Axes, result: xr.Dataset) -> None:
+    """Entropy of the ensemble over time, and that of its equilibrium where it is said."""
+    ax.plot(result["time"].values, result["entropy"].values, color=COLOURS[0], linewidth=1.6, label="ensemble")
+    if "window_entropy" in result.attrs:
+        ax.axhline(float(result.attrs["window_entropy"]), color="black", linewidth=0.8, dashes=(4, 3), label="of chi")
+    entropy_axis(ax, result)
 
 
 def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:

@@ -22,6 +22,7 @@ from copydyn.plots.axes import (
     axis,
     banded,
     coherence_axis,
+    entropy_axis,
     few,
     from_zero,
     panels,
@@ -71,12 +72,15 @@ def plot_theories(
     if comparisons is None:
         comparisons = {name: compare(result, reference) for name, result in results.items()}
     unaligned = any("coherence" in result for result in results.values())
-    figure, (left, right, *rest) = panels(2 + unaligned, height=4.4)
+    disordered = any("entropy" in result for result in results.values())
+    figure, (left, right, *rest) = panels(2 + unaligned + disordered, height=4.4)
     draw = _label_of_theories if few(reference) else _profiles_of_theories
     draw(left, results, reference)
     _deviations(right, comparisons)
-    for ax in rest:
-        _coherences(ax, results)
+    if unaligned:
+        _coherences(rest[0], results)
+    if disordered:
+        _entropies(rest[-1], results)
     names = [*results, SCHRODINGER]
     fitting = max(1, LEGEND_WIDTH // (max(map(len, names)) + 6))
     columns = min(fitting, len(names))
@@ -141,6 +145,16 @@ def _coherences(ax: Axes, results: Mapping[str, xr.Dataset]) -> None:
         if "coherence" in result:
             banded(ax, result["time"].values, *scatter(mean_coherence(result)), style)
             coherence_axis(ax, result)
+
+
+def _entropies(ax: Axes, results: Mapping[str, xr.Dataset]) -> None:
+    """Entropy over time of each ensemble that has one; dashed, that of its equilibrium where it is said."""
+    for style, result in zip(_styles(len(results)), results.values()):
+        if "entropy" in result:
+            ax.plot(result["time"].values, result["entropy"].values, color=style.colour, linewidth=style.width)
+            if "window_entropy" in result.attrs:
+                ax.axhline(float(result.attrs["window_entropy"]), color=style.colour, linewidth=0.8, dashes=(4, 3))
+    entropy_axis(ax, next(iter(results.values())))
 
 
 def _styles(number: int) -> list[Style]:

@@ -13,6 +13,7 @@ from copydyn.systems.composites import composite, coupled_qubits, from_rows
 from copydyn.systems.few_level import three_level, two_level
 from copydyn.systems.from_file import from_file
 from copydyn.systems.lattice import lattice, ring
+from copydyn.systems.measurement import measurement
 from copydyn.systems.network import network
 from copydyn.systems.potentials import barrier, double_well, harmonic, linear, quartic
 from copydyn.systems.pulsed import landau_zener, ramsey, spin_echo
@@ -44,6 +45,7 @@ SYSTEMS: dict[str, Callable[..., System]] = {
     "square-lattice": square_lattice,
     "double-slit": double_slit,
     "network": network,
+    "measurement": measurement,
     "file": from_file,
 }
 
@@ -64,6 +66,7 @@ __all__ = [
     "landau_zener",
     "lattice",
     "linear",
+    "measurement",
     "network",
     "quartic",
     "ramsey",

@@ -1,0 +1,66 @@
+"""What the parameters of theories of irreversibility may be."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from copydyn.inputs import as_hermitian, as_real, shown
+from copydyn.refusal import BadType, BadValue
+
+MOST_ENTRIES = 2**22
+"""Entries of density matrices that a result keeps (64 MB)."""
+
+LONGEST_STEP = 1.0
+"""Rate times step beyond which a step is none."""
+
+
+def as_rate(rate: Any, name: str) -> float:
+    """Give a rate, 1/time, which may be zero."""
+    real = as_real(rate, name)
+    if real < 0.0:
+        raise BadValue(f"{name} must be >= 0, but is {real:g}; zero switches it off.")
+    return real
+
+
+def as_step(step: Any) -> float:
+    """Give the largest rate times step."""
+    real = as_real(step, "step", positive=True)
+    if real > LONGEST_STEP:
+        raise BadValue(f"step must be at most {LONGEST_STEP:g}, but is {real:g}; it is the largest rate times step.")
+    return real
+
+
+def choose(value: Any, name: str, options: tuple[str, ...]) -> None:
+    """Refuse a ``value`` that is none of the ``options``."""
+    if not isinstance(value, str) or value not in options:
+        raise BadValue(f"{name} must be one of {', '.join(options)}, but is {shown(value)}.")
+
+
+def as_projectors(projectors: Any) -> Any:
+    """Give projectors as something that can be compared and named in full: a word, or tuples of labels or of rows."""
+    if isinstance(projectors, str):
+        return projectors
+    if not isinstance(projectors, (list, tuple)):
+        raise BadType(
+            f"projectors must be 'beables', 'pointer', groups of labels or matrices, but are {shown(projectors)}."
+        )
+    return tuple(_as_projector(one) for one in projectors)
+
+
+def _as_projector(one: Any) -> tuple[Any, ...]:
+    if isinstance(one, (list, tuple)) and all(isinstance(label, str) for label in one):
+        return tuple(one)
+    square = as_hermitian(one, "projectors")
+    full = square if isinstance(square, np.ndarray) else square.toarray()
+    return tuple(tuple(row) for row in full.tolist())
+
+
+def longest_step(step: float, fastest: float, *rates: float) -> float:
+    """Give the longest dt with rate dt <= step for each of the rates, and a turn of at most 2 step rad."""
+    bounds = [step / rate for rate in rates if rate > 0.0]
+    if fastest > 0.0:
+        bounds.append(2.0 * step / fastest)
+    return min(bounds, default=math.inf)

@@ -1,0 +1,284 @@
+"""Objective quantum thermalisation: an isolated system that forgets its state, by noise of its own."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from copydyn import result
+from copydyn.experiment import Experiment
+from copydyn.inputs import as_real, as_whole, shown
+from copydyn.irreversible.channel import MOST_VALUES, Ensemble, values_of
+from copydyn.irreversible.equilibrium import (
+    Equilibrium,
+    Report,
+    Window,
+    equilibrium_of,
+    report,
+    warn_of_ambiguity,
+    warn_of_edges,
+)
+from copydyn.irreversible.levels import PHASE_RULES
+from copydyn.irreversible.local import LocalEnsemble, local_ensemble
+from copydyn.irreversible.settings import MOST_ENTRIES, as_rate, as_step, choose
+from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play
+from copydyn.kernels import thermalising as kernels
+from copydyn.observables import energies, expectations
+from copydyn.refusal import BadType, BadValue
+from copydyn.runs.conduct import Checkpoint
+from copydyn.streams import as_seed
+
+SCHEMES = ("channel", "euler", "full-noise", "jumps", "ensemble")
+NOISES = ("real", "complex")
+
+COARSE = 0.1
+"""Gamma dt beyond which what is not linear in rho errs by per cents."""
+
+TURNED = 10.0
+"""How many times Gamma dt the fastest level may turn against the middle of the band, where the noise is real."""
+
+
+@dataclass(frozen=True)
+class OQT:
+    """Thermalisation of single systems by noise (Mukherjee 2025, eq. 5).
+
+    d|psi> = -(i/hbar) H|psi> dt + sum_mn { sqrt(A_m) [L - <L>]|psi> dW^mn
+             + A_m [<L^+> L - L^+ L/2 - <L><L^+>/2]|psi> dt },    L = |m><n|,  A_m = Gamma chi_m,
+
+    m in the window, n over all levels; on average d rho/dt = -(i/hbar)[H, rho] + Gamma (chi Tr rho - rho), eq. 6.
+
+    Parameters
+    ----------
+    rate : float, 1/time
+        Gamma for one degree of freedom, alpha/hbar.
+    window : Window
+        How the equilibrium chi is made of the state; the paper's window by default.
+    noise : {"real", "complex"}
+        Wiener processes as printed, or complex ones, whose law does not depend on the phases of the eigenvectors.
+    phase_rule : {"auto", "real", "largest"}
+        How these phases are fixed (`copydyn.irreversible.levels.PHASE_RULES`), which matters for real noise.
+    scheme : {"channel", "euler", "full-noise", "jumps", "ensemble"}
+        "channel": steps whose mean is exact however long they are, 2 D_W normals each. "euler": Euler and Maruyama's of
+        the reduced equation. "full-noise": the same with all D D_W Wiener processes of eq. 5. "jumps": the state is
+        replaced by a level of chi at the times of a Poisson process; right means, other trajectories. "ensemble": no
+        trajectories, all in closed form.
+    step : float
+        Largest Gamma dt; with real noise, also the tenth part of the largest angle that a level turns in a step.
+    degrees : float
+        N, the number of degrees of freedom that the rate is proportional to: Gamma = rate N.
+    part : str
+        Thermalise this part of a composite system alone; it must not interact with the rest. Scheme "ensemble" only.
+
+    Raises
+    ------
+    BadType, BadValue
+    """
+
+    rate: float
+    window: Window = field(default_factory=Window)
+    noise: str = "real"
+    phase_rule: str = "auto"
+    scheme: str = "channel"
+    step: float = 0.05
+    degrees: float = 1.0
+    part: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rate", as_rate(self.rate, "rate"))
+        object.__setattr__(self, "degrees", as_real(self.degrees, "degrees", positive=True))
+        object.__setattr__(self, "step", as_step(self.step))
+        if isinstance(self.window, str):
+            object.__setattr__(self, "window", Window(rule=self.window))
+        if not isinstance(self.window, Window):
+            raise BadType(f"window must be a Window or the name of its rule, but is {shown(self.window)}.")
+        choose(self.noise, "noise", NOISES)
+        choose(self.phase_rule, "phase_rule", PHASE_RULES)
+        choose(self.scheme, "scheme", SCHEMES)
+        if not isinstance(self.part, str):
+            raise BadType(f"part must be the name of a part, but is {shown(self.part)}.")
+        if self.part and self.scheme != "ensemble":
+            raise BadValue(
+                f"part '{self.part}' is thermalised as an ensemble only, as its noise is a vector on the rest, but the "
+                f"scheme is '{self.scheme}'; take scheme 'ensemble'."
+            )
+
+    @property
+    def name(self) -> str:
+        """How tables and files call the theory."""
+        return "OQT"
+
+    @property
+    def gamma(self) -> float:
+        """Gamma = rate N, 1/time."""
+        return self.rate * self.degrees
+
+    def report(self, experiment: Experiment) -> Report:
+        """Say what is known before the run: energy, window, what is conserved and whether the entropy overshoots."""
+        return report(self._equilibrium(experiment))
+
+    def announce(self, experiment: Experiment) -> str:
+        """Give `report` as a sentence."""
+        return "" if self.part else self.report(experiment).sentence
+
+    def evolve(
+        self,
+        experiment: Experiment,
+        seed: int | None = None,
+        replicas: int = 1,
+        *,
+        progress: bool = False,
+        jobs: int = 1,
+        keep: Checkpoint | None = None,
+        first: int = 0,
+    ) -> xr.Dataset:
+        """Evolve the ensemble in closed form, and ``replicas`` trajectories of it.
+
+        Returns
+        -------
+        Dataset with probability, density_matrix (where it has at most 2^22 entries), mean_energy, energy_variance,
+        entropy, entropy_rate, relative_entropy, trace_distance and squared_distance (to chi), all without noise; and,
+        unless the scheme is "ensemble", state (replica, time, beable), with energy and expect of each trajectory.
+
+        Raises
+        ------
+        BadType, BadValue
+        Interrupted
+        """
+        if not isinstance(experiment, Experiment):
+            raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
+        replicas, seed = as_whole(replicas, "replicas", least=1), as_seed(seed)
+        attrs = {"theory": self.name, **self._settings(), "replicas": 1, "replica_spread": result.NONE}
+        if self.part:
+            local = local_ensemble(experiment, self.part, self.window, self.gamma)
+            return result.new(experiment, self._of_part(experiment, local), attrs)
+        chi = self._equilibrium(experiment)
+        warn_of_edges(chi.levels, self.window)
+        attrs |= {f"window_{name}": _plain(value) for name, value in report(chi)._asdict().items()}
+        attrs |= {"phase_rule": chi.levels.phase_rule, "about": report(chi).sentence}
+        ensemble = Ensemble(chi, self.gamma, experiment.tlist - experiment.tlist[0])
+        variables = self._of_ensemble(experiment, ensemble)
+        if self.scheme == "ensemble":
+            variables["energy"] = variables["mean_energy"][None]
+            variables["status"] = np.array(["ok"])
+            if experiment.e_ops:
+                columns = [ensemble.expectation(operator) for operator in experiment.e_ops.values()]
+                variables["expect"] = np.stack(columns, axis=-1)[None]
+            return result.new(experiment, variables, attrs)
+        self._warn(chi)
+        course = self._course(experiment, chi)
+        states = play(course, experiment, self, seed, replicas, first, progress=progress, jobs=jobs, keep=keep)
+        variables |= {"state": states, "energy": energies(states, experiment), "status": np.full(replicas, "ok")}
+        if experiment.e_ops:
+            variables["expect"] = expectations(experiment.e_ops, states)
+        attrs |= {"seed": seed, "replicas": replicas, "replica_spread": result.MONTE_CARLO}
+        return result.new(experiment, variables, attrs)
+
+    def _equilibrium(self, experiment: Experiment) -> Equilibrium:
+        return equilibrium_of(experiment, self.window, self.phase_rule)
+
+    def _warn(self, chi: Equilibrium) -> None:
+        warn_of_ambiguity(chi, real=self.noise == "real" and self.scheme != "jumps", chosen=self.phase_rule != "auto")
+        if self.step > COARSE and self.scheme != "jumps":
+            warnings.warn(
+                f"step must be at most {COARSE:g} for what is not linear in rho, but is {self.step:g}; the means of "
+                "scheme 'channel' are right for any step.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+    def _course(self, experiment: Experiment, chi: Equilibrium) -> Course:
+        levels, window = chi.levels, chi.window
+        frequencies = levels.frequencies
+        longest = self.step / self.gamma if self.gamma > 0.0 else math.inf
+        fastest = float(np.max(np.abs(frequencies)))
+        if self.scheme == "jumps":
+            longest = math.inf
+        elif self.noise == "real" and fastest > 0.0 and self.gamma > 0.0:
+            longest = min(longest, TURNED * self.step / fastest)
+        cost = levels.size * (window.size if self.scheme == "full-noise" else 1)
+        legs = legs_of(experiment.tlist, longest, cost)
+        chosen, sectors = chi.chi[window], chi.shares.size
+        root = np.sqrt(chosen)
+        schemes: dict[str, Any] = {
+            "channel": kernels.advance_by_channel,
+            "jumps": kernels.advance_by_jumps,
+            "euler": kernels.advance_by_euler,
+            "full-noise": kernels.advance_by_full_noise,
+        }
+        kernel, real = schemes[self.scheme], self.noise == "real"
+
+        def begin() -> Advance:
+            v, room = np.zeros(window.size, complex), np.zeros((sectors, kernels.ROOM))
+
+            def advance(psi: np.ndarray, random_state: np.ndarray, leg: Leg) -> None:
+                span = self.gamma * leg.dt
+                amount = math.exp(-0.5 * span) if self.scheme in ("channel", "jumps") else span
+                turn = np.exp(-1j * frequencies * leg.dt)
+                kernel(psi, random_state, leg.steps, amount, turn, window, chosen, root, chi.sector, real, v, room)
+
+            return advance
+
+        rows = np.ascontiguousarray(levels.vectors.T, dtype=complex)
+        return Course(np.ascontiguousarray(levels.amplitudes, dtype=complex), legs, begin, rows, cost)
+
+    def _of_ensemble(self, experiment: Experiment, ensemble: Ensemble) -> dict[str, Any]:
+        variables = {
+            "probability": ensemble.probability(),
+            "mean_energy": ensemble.energy(),
+            "energy_variance": ensemble.variance(),
+            "squared_distance": ensemble.squared_distance(),
+        }
+        if values_of(ensemble.chi) <= MOST_VALUES:
+            variables |= {
+                "entropy": ensemble.entropy(),
+                "entropy_rate": ensemble.entropy_rate(),
+                "relative_entropy": ensemble.relative_entropy(),
+                "trace_distance": ensemble.trace_distance(),
+            }
+        if experiment.tlist.size * experiment.system.size**2 <= MOST_ENTRIES:
+            variables["density_matrix"] = ensemble.density_of_beables()
+        return variables
+
+    def _of_part(self, experiment: Experiment, local: LocalEnsemble) -> dict[str, Any]:
+        rho = local.density()
+        weights = np.einsum("taa->ta", rho).real
+        h = experiment.system.pulses[0].hamiltonian
+        operators = {"energy": h, **experiment.e_ops}
+        means = {name: np.einsum("tab,ba->t", rho, _dense(operator)).real for name, operator in operators.items()}
+        variables: dict[str, Any] = {
+            "probability": weights / weights.sum(axis=1, keepdims=True),
+            "density_matrix": rho,
+            "mean_energy": means["energy"],
+            "energy": means["energy"][None],
+            "status": np.array(["ok"]),
+        }
+        if experiment.e_ops:
+            variables["expect"] = np.stack([means[name] for name in experiment.e_ops], axis=-1)[None]
+        return variables
+
+    def _settings(self) -> dict[str, Any]:
+        window = self.window
+        own = {
+            "theory_rate": self.rate,
+            "theory_degrees": self.degrees,
+            "theory_window": window.rule,
+            "theory_width": window.width,
+            "theory_sectors": window.sectors,
+            "theory_noise": self.noise,
+            "theory_scheme": self.scheme,
+            "theory_step": self.step,
+        }
+        return own | ({"theory_part": self.part} if self.part else {})
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, (bool, np.bool_)) else value
+
+
+def _dense(operator: Any) -> np.ndarray:
+    return operator if isinstance(operator, np.ndarray) else operator.toarray()
