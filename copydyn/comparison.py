@@ -112,9 +112,14 @@ def distances(
 ) -> dict[str, tuple[tuple[str, str], np.ndarray, dict[str, Any]]]:
     """Measure every replica by itself, as variables of a Dataset: max_deviation, total_variation, infidelity, extinct.
 
-    What `compare` averages: each float64 (replica, time), where the theories give it.
+    What `compare` averages: each float64 (replica, time), where the theories give it. What is about the mean of all
+    replicas, of a theory that has no frequencies, is the same in each.
     """
-    found = _distances(result, reference)
+    replicas = result.sizes.get("replica", 1)
+    found = {
+        name: np.broadcast_to(values, (replicas, values.shape[1]))
+        for name, values in _distances(result, reference).items()
+    }
     found.pop("energy_drift", None)
     about = {name: dict(zip(("units", "long_name"), _ABOUT[name])) for name in found}
     return {name: (("replica", "time"), values, about[name]) for name, values in found.items()}

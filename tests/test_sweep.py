@@ -556,3 +556,40 @@ def test_a_file_that_is_read_decides_as_well(here, refuses):
     work._own.builder.cache_clear()
     task = work.Task("both", "001.toml", Block(0, 0, 0, 1), ())
     refuses(lambda: work.work(task), ValueError, r'"one.npy" is another one here, or cannot be read')
+
+
+IRREVERSIBLE = """
+[system]
+kind = "two-level"
+detuning = 0.6
+[preparation]
+amplitudes = [0.8, "0.6j"]
+[schedule]
+stop = 2
+points = 3
+[[theory]]
+kind = "OQT"
+rate = 0.3
+[[theory]]
+kind = "SUV"
+rate = 0.3
+[run]
+seed = 4
+"""
+
+
+def test_thermalisation_and_collapse_are_swept_as_copies_are(here):
+    """What they give besides, such as density matrices, has dimensions of its own, and trajectories have errors."""
+    Path("rivals.toml").write_text(IRREVERSIBLE)
+    run("out", "theory.rate=0.1,0.2", scenario="rivals.toml", fixed=(), seed=4, replicas=4)
+    found = open_sweep("out")
+    assert (found.status == "ok").all()
+    assert found.density_matrix.sizes["beable_"] == 2
+    for name, kind in (("OQT", THEORIES["OQT"]), ("SUV", THEORIES["SUV"])):
+        alone = kind(0.2).evolve(load("rivals.toml").experiment, seed=4, replicas=4)
+        point = found.sel(theory=name, rate=0.2)
+        np.testing.assert_array_equal(point.state.isel(part=0), alone.state.real)
+        np.testing.assert_array_equal(point.state.isel(part=1), alone.state.imag)
+        np.testing.assert_array_equal(point.probability, alone.probability)
+    run("target", "theory.rate=0.2", scenario="rivals.toml", fixed=(), replicas=16, target_error=0.01, max_replicas=64)
+    assert open_sweep("target")["replicas"].sel(theory="SUV") > 16

@@ -324,10 +324,13 @@ class _Moments:
 
     def add(self, row: Row) -> None:
         """Take in the replicas of a run (Chan, Golub and LeVeque's update)."""
-        if self.of not in row.variables:
+        if self.of in row.variables:
+            values = np.asarray(row.variables[self.of][1], dtype=float)
+        elif self.of == "frequency" and "state" in row.variables:
+            values = np.sum(row.variables["state"][1] ** 2, axis=-1)  # |psi|^2 of each trajectory, of its two parts
+        else:
             self.certain = True  # a theory that draws no numbers
             return
-        values = np.asarray(row.variables[self.of][1], dtype=float)
         number, mean = len(values), values.mean(axis=0)
         squares = ((values - mean) ** 2).sum(axis=0)
         total, shift = self.number + number, mean - self.mean
