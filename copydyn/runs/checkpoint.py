@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from copydyn import durable
 from copydyn.refusal import BadValue
 
 _TITLE = b"copydyn checkpoint 1\n"
@@ -38,7 +39,8 @@ def write(path: Path, run: bytes, states: Sequence[Mapping[str, np.ndarray]], *,
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with draft.open("wb") as file:
+        draft.unlink(missing_ok=True)  # a link that somebody has put there would be followed
+        with draft.open("xb") as file:
             file.write(_TITLE + hashlib.sha256(content).digest())
             file.write(content)
             file.flush()
@@ -58,7 +60,7 @@ def read(path: Path, run: bytes, parts: int) -> list[dict[str, np.ndarray]] | No
         If the file cannot be read, is damaged, or is about another run.
     """
     try:
-        stored = path.read_bytes()
+        stored = durable.read(path)
     except FileNotFoundError:
         return None
     except OSError as cause:
