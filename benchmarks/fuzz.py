@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT))
 
-import wild
+
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from timing import table
@@ -45,6 +45,7 @@ from copydyn.sweeps.asked import Asked, asked
 from copydyn.sweeps.crew import Answer
 from copydyn.sweeps.drive import Tally
 from copydyn.sweeps.work import Task, work
+from tests import wild
 
 INPUTS, SEED = 100_000, 1
 BATCH = 500

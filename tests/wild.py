@@ -65,7 +65,7 @@ class Executed(Flaw):
 
 
 @contextmanager
-def watched(what: str, most: float = MOST_SECONDS, hangs: int = HANGS):
+def watched(what: str, most: float | None = None, hangs: int = HANGS):
     """See that a call is quick and modest, warns of nothing and makes no file of the trap's name."""
 
     def ring(*_: Any) -> None:
@@ -83,7 +83,7 @@ def watched(what: str, most: float = MOST_SECONDS, hangs: int = HANGS):
         signal.alarm(0)
         signal.signal(signal.SIGALRM, old)
     seconds, memory = time.process_time() - start, _peak() - before
-    if seconds > most:
+    if seconds > (MOST_SECONDS if most is None else most):
         raise Slow(f"{what} took {seconds:.1f} s")
     if memory > MOST_MEMORY:
         raise Greedy(f"{what} took {memory >> 20} MiB")

@@ -78,7 +78,8 @@ def parse_axis(text: str) -> Axis | None:
                 f"{place}: an axis must have the form table.key=values, such as theory.copies=1e3,1e4 or "
                 "system.detuning=linspace(0,2,21)."
             )
-        require_key(key, place)
+        if fault := fault_of_key(key):
+            raise BadValue(f"{place}: {fault}")
         if key in columns:
             raise BadValue(f"{place}: '{key}' must stand once in an axis, but stands twice; drop one.")
         values = parse_values(expression, place)
