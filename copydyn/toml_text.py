@@ -76,7 +76,7 @@ def parsed_value(text: str) -> Any:
 
 def too_deep(value: Any) -> bool:
     """Tell whether tables and lists are nested deeper than `MOST_DEEP`, which dotted keys can do without end."""
-    level = [[value]]
+    level: list[Any] = [[value]]
     for _ in range(MOST_DEEP + 1):
         level = [
             entry

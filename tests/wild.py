@@ -9,6 +9,7 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -202,6 +203,8 @@ PATHS = (
     "/proc/self/mem",
 )
 
+_PERCENT = st.integers(0, 99)
+
 _ODD = st.one_of(
     st.sampled_from(SPLINTERS),
     st.sampled_from(SPLINTERS),
@@ -218,11 +221,14 @@ _ODD = st.one_of(
 """Text of values that nobody should write."""
 
 
-@st.composite
-def fitting(draw, annotation: Any) -> str:
+@cache  # making a strategy takes longer than drawing from it
+def fitting(annotation: Any) -> st.SearchStrategy[str]:
     """Text of a value of the kind that ``annotation`` asks for."""
-    if annotation in _PLAIN_TEXT:
-        return draw(_PLAIN_TEXT[annotation])
+    return _PLAIN_TEXT[annotation] if annotation in _PLAIN_TEXT else _composed(annotation)
+
+
+@st.composite
+def _composed(draw, annotation: Any) -> str:
     parts = get_args(annotation)
     if get_origin(annotation) in (Union, UnionType):
         return draw(fitting(draw(st.sampled_from([part for part in parts if part is not NoneType]))))
@@ -236,6 +242,15 @@ def fitting(draw, annotation: Any) -> str:
     return "[" + ", ".join(draw(fitting(parts[0])) for _ in range(several)) + "]"
 
 
+_PATHS = st.sampled_from(PATHS).map(value_text)
+_one_of = cache(st.sampled_from)
+
+
+@cache
+def _some_of(words: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(words), max_size=3)
+
+
 # ---- scenario files
 
 
@@ -244,9 +259,9 @@ def _table(draw, header: str, registry: Any, given: int, oddness: int, *, kinds:
     """One table of a registry's kinds; of ``oddness`` in a hundred values nothing good can be said."""
 
     def odd() -> bool:
-        return draw(st.integers(0, 99)) < oddness
+        return draw(_PERCENT) < oddness
 
-    kind = draw(st.sampled_from(kinds or sorted(registry)))
+    kind = draw(_one_of(kinds or tuple(sorted(registry))))
     allowed = _annotations(registry[kind], given)
     needed = [
         name
@@ -255,10 +270,10 @@ def _table(draw, header: str, registry: Any, given: int, oddness: int, *, kinds:
     ]
     keys = [key for key in needed if not odd()]
     if allowed:
-        keys += [key for key in draw(st.lists(st.sampled_from(sorted(allowed)), max_size=3)) if key not in keys]
+        keys += [key for key in draw(_some_of(tuple(sorted(allowed)))) if key not in keys]
     lines = [header, f'kind = "{kind}"' if not odd() else f"kind = {draw(_ODD)}"]
     for key in keys:
-        sound = st.sampled_from(PATHS).map(value_text) if key == "path" else fitting(allowed[key])
+        sound = _PATHS if key == "path" else fitting(allowed[key])
         lines.append(f"{key} = {draw(_ODD) if odd() else draw(sound)}")
     if odd():
         key = draw(st.sampled_from(["x", "copys", "name", "kind", "", "a.b", '""', "seed", "'a\\nb'"]))
@@ -269,10 +284,10 @@ def _table(draw, header: str, registry: Any, given: int, oddness: int, *, kinds:
 @st.composite
 def scenarios(draw) -> str:
     """Text of a scenario file made from the registries."""
-    oddness = draw(st.sampled_from([0, 0, 0, 4, 15, 50]))
+    oddness = draw(_one_of((0, 0, 0, 4, 15, 50)))
 
     def often(share: int) -> bool:
-        return draw(st.integers(0, 99)) < share
+        return draw(_PERCENT) < share
 
     theories = ("CopyDynamics", "CopyDynamics", "Schrodinger")
     blocks = [draw(_table("[system]", SYSTEMS, 0, oddness))]
@@ -467,12 +482,12 @@ def sweep_tables(draw) -> str:
     """A sound scenario with a [sweep] table of any kind."""
     blocks = [draw(st.sampled_from([ONE, TWO]))]
     odd = draw(st.sampled_from([0, 10, 40]))
-    if draw(st.integers(0, 99)) < odd // 4:
+    if draw(_PERCENT) < odd // 4:
         top = draw(st.sampled_from(["sweep = ", "[[sweep]]\ngrid = ", "sweep.grid = ", "sweep.zip = "])) + draw(_ODD)
         return f"{top}\n{blocks[0]}" if not top.startswith("[[") else f"{blocks[0]}\n{top}"
 
     def value(sound: str) -> str:
-        return draw(_ODD) if draw(st.integers(0, 99)) < odd else sound
+        return draw(_ODD) if draw(_PERCENT) < odd else sound
 
     lines = ["[sweep]"]
     if draw(st.booleans()):
