@@ -212,6 +212,11 @@ def test_a_huge_record_is_not_read(store, capsys):
     assert "bytes, which are too many" in commands(capsys)
 
 
+def test_a_checkpoint_that_is_a_pipe_is_not_waited_for(tmp_path, refuses):
+    os.mkfifo(tmp_path / "pipe")
+    refuses(lambda: checkpoint.read(tmp_path / "pipe", b"", 1), ValueError, "can be read, but: it is no regular file")
+
+
 def test_pipes_are_not_waited_for(store, capsys):
     path = store / "runs" / "ab" / f"{'ab' * 16}.json"
     path.parent.mkdir(exist_ok=True)
