@@ -376,7 +376,8 @@ def test_whatever_decides_the_bytes_changes_the_name(file, tmp_path):
     assert keys_of(recipe) == [[one]]
     np.save(tmp_path / "h.npy", np.array([[0.0, 2.0], [2.0, 0.0]]))
     assert key(file, "system={kind='file',path='h.npy'}") != one
-    assert keys_of(recipe) != [[one]]
+    assert keys_of(recipe) == [[one]]  # as the file was when it was asked for
+    assert keys_of(asked(file(), [swept]).recipe) != [[one]]
 
 
 def test_runs_of_one_point_have_names_of_their_own(file):

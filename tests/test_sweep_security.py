@@ -255,6 +255,29 @@ def test_a_sweep_that_names_a_path_outside_reads_no_more_than_its_beginning(stor
     assert untouched(store) == before
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "theory = [3]",
+        "theory = 3",
+        "system = 3",
+        'theory = "\\u00007"',
+        '[sweep]\ncode = "\\u00007"',
+        '[sweep]\nnumpy = "\\u00000"\n[sweep.grid]\n"theory.copies" = [1, 2]',
+        '[sweep]\nfiles = ["x"]',
+        "[sweep]\nfiles = 3",
+        "[run]\nreplicas = 1e18",
+        "[sweep.grid]\n'theory' = [1, 2]",
+        "[system]\npath = [3]",
+        "[[theory]]\nname = 3\n[[theory]]\nname = [4]",
+    ],
+)
+def test_a_sweep_of_another_making_is_refused(store, text, capsys):
+    (store / "sweeps" / "002.toml").write_bytes(sealed(text + "\n"))
+    assert main(["sweep", "store", "--quiet"]) == 2
+    commands(capsys)
+
+
 def test_the_last_number_of_a_sweep_is_the_last(store, capsys):
     (store / "sweeps" / "999999999.toml").write_bytes(sealed(ONE))
     assert main(["sweep", "mine.toml", "theory.copies=30,40", "--out", "store", "--quiet"]) == 2

@@ -146,7 +146,19 @@ def recipe_in(path: Path) -> Recipe:
             f"{path}: the sweep must be as it was asked for, but the file is damaged or was changed; give the command "
             "of the sweep again, which writes a new one."
         )
-    return _asked(read(str(path), most=LARGEST_FILE), [], [], None, tried=False).recipe
+    source = read(str(path), most=LARGEST_FILE)
+    try:
+        recipe = _asked(source, [], [], None, tried=False).recipe
+        for theory in range(len(recipe.theories)):
+            recipe.key(recipe.strand(theory, 0), 0, 1)
+    except (TypeError, KeyError, IndexError, AttributeError) as cause:
+        if isinstance(cause, Refusal):
+            raise
+        raise BadValue(
+            f"{path}: the sweep must be one that copydyn has written, but is none; give the command of the sweep "
+            "again, which writes a new one."
+        ) from None
+    return recipe
 
 
 def _asked(source: Source, given: list[Axis], fixed: Sequence[str], seed: int | None, *, tried: bool = True) -> Asked:

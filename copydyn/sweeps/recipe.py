@@ -280,8 +280,9 @@ class Recipe:
         for number, piece in zip(template.order, template.pieces[1:]):
             said.append(_json(values[number]))
             said.append(piece)
-        named = [path for number in template.paths for path in _paths_in({"path": values[number]})]
-        said += [(self.files or {}).get(path, "") for path in named]
+        named = {path for number in template.paths for path in _paths_in({"path": values[number]})}
+        if files := sorted(named.union(template.files)):
+            said.append(_json([(self.files or {}).get(path, "") for path in files]))
         said.append(f" {first} {replicas}")
         return hashlib.sha256("".join(said).encode()).hexdigest()[:32]
 
@@ -340,7 +341,7 @@ class Recipe:
         own.setdefault("kind", "CopyDynamics")
         tables = canonical({name: marked.get(name, {}) for name in DECIDE} | {"theory": own})
         tables |= {"seed": self.seed, "code": self.code, "numpy": self.numpy}
-        tables["files"] = {path: (self.files or {}).get(path, "") for path in _paths_in(tables) if path[0] != "\0"}
+        files = [path for path in _paths_in(tables) if path[0] != "\0"]
         said = re.split(r'"\\u0000(\d+)"', _json(tables))
         order = [int(number) for number in said[1::2]]
         lengths, number = [], 0
@@ -351,7 +352,7 @@ class Recipe:
         # a whole table that is swept, such as [system], may name files as well
         ends = [(number, key.split(".")[-1]) for number, key in enumerate(marks) if number in order]
         paths = [number for number, end in ends if end == "path" or end in DECIDE]
-        return _Template(said[::2], order, tuple(lengths), paths)
+        return _Template(said[::2], order, tuple(lengths), paths, files)
 
 
 class _Template(NamedTuple):
@@ -365,13 +366,16 @@ class _Template(NamedTuple):
     shape : tuple of int
         How many values each axis has for the theory.
     paths : list of int
-        Swept keys that name files, whose content decides as well.
+        Swept keys that may name files, whose content decides as well.
+    files : list of str
+        The files that all points name.
     """
 
     pieces: list[str]
     order: list[int]
     shape: tuple[int, ...]
     paths: list[int]
+    files: list[str]
 
 
 def _json(value: Any) -> str:
