@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ def read_array(path: str, key: str = "") -> Any:
     if not isinstance(path, str):
         raise BadType(f"path must be a string, but is of type {type(path).__name__}.")
     where = repr(path)
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):  # a pipe would be waited for
+        raise BadValue(f"path must name a file that can be read, but {where} cannot: it is no regular file.")
     try:
         content = Path(path).open("rb")  # noqa: SIM115  # closed below; only its opening is guarded here
     except FileNotFoundError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import platform
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -63,7 +65,7 @@ def replacing(path: Path, drafts: Path) -> Iterator[io.FileIO]:
         Nothing of the draft is left behind then, nor where the caller raises.
     """
     draft = drafts / f"{path.name}.{platform.node()}.{os.getpid()}"
-    handle = io.FileIO(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666), "r+b")
+    handle = io.FileIO(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o666), "r+b")
     try:
         with handle:
             yield handle
@@ -83,7 +85,7 @@ def write(path: Path, content: bytes, *, exclusive: bool = True) -> None:
     ------
     OSError
     """
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if exclusive else os.O_TRUNC)
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if exclusive else os.O_TRUNC) | getattr(os, "O_NOFOLLOW", 0)
     handle = os.open(path, flags, 0o666)
     try:
         rest = memoryview(content)
@@ -94,15 +96,25 @@ def write(path: Path, content: bytes, *, exclusive: bool = True) -> None:
         os.close(handle)
 
 
-def read(path: Path) -> bytes:
-    """Read a whole file; a link is none.
+def read(path: Path, most: int | None = None) -> bytes:
+    """Read a whole file; a link is none, nor is a pipe, which would be waited for.
+
+    Parameters
+    ----------
+    most : int, optional
+        Bytes that it may have.
 
     Raises
     ------
     OSError
     """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        if most is not None and found.st_size > most:
+            raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, which are too many")
         pieces = [piece := os.read(handle, max(1, os.fstat(handle).st_size))]
         while piece:
             pieces.append(piece := os.read(handle, 1 << 20))

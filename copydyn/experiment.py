@@ -112,12 +112,13 @@ class System:
         Pulses are counted from time 0, so that an experiment which starts later starts inside the train.
         """
         edges = np.cumsum([pulse.duration for pulse in self.pulses])
+        several = len(self.pulses) > 1  # else there is nothing to look for, which a million times takes seconds
         now = float(tlist[0])
-        for index, target in enumerate(tlist[1:], start=1):
+        for index, target in enumerate(tlist[1:].tolist(), start=1):
             while now < target:
-                which = min(int(np.searchsorted(edges, now, side="right")), len(self.pulses) - 1)
+                which = min(int(np.searchsorted(edges, now, side="right")), len(self.pulses) - 1) if several else 0
                 last = which == len(self.pulses) - 1  # it holds on, should rounding leave a sliver beyond its end
-                end = float(target) if last else min(float(target), float(edges[which]))
+                end = target if last else min(target, float(edges[which]))
                 yield Segment(which, now, end, index if end == target else None)
                 now = end
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, cre
 
 from copydyn.refusal import Refusal
 from copydyn.source import BadScenario, Source, did_you_mean
-from copydyn.toml_text import Key, shown
+from copydyn.toml_text import Key, brief, shown
 
 Table: TypeAlias = str | Key
 """Which table: "system" for [system], ("theory", 0) for the first [[theory]], ("theory", "rule") for [theory.rule]."""
@@ -48,7 +48,7 @@ class Reader:
             place = self.source.place_of(name)
             if name not in (*tables, *words):
                 hint = did_you_mean(name, [*tables, *words]) or f"a scenario has {', '.join((*words, *tables))}."
-                self.faults.append(f"{place}: {name!r} is no table or key of a scenario; {hint}")
+                self.faults.append(f"{place}: '{brief(name)}' is no table or key of a scenario; {hint}")
             elif name in words and not isinstance(value, str):
                 self.faults.append(f"{place}: {name} must be a string, but is {shown(value)}; put it in quotes.")
 
@@ -174,14 +174,15 @@ class Reader:
     def _unknown(self, table: Table, key: str, value: Any, allowed: list[str]) -> str:
         kind, known = self._kinds.get(table, "this table"), ", ".join(allowed)
         if isinstance(table, str) or any(isinstance(step, str) for step in table[1:]):
-            return f"{key!r} is no key of {kind}; {did_you_mean(key, allowed) or f'it has {known}.'}"
+            return f"'{brief(key)}' is no key of {kind}; {did_you_mean(key, allowed) or f'it has {known}.'}"
         name = table[0]
         if not isinstance(value, dict):
-            hint = did_you_mean(key, allowed) or f"it has {known}; {name}.NAME.{key} changes one [[{name}]] alone."
-            return f"{key!r} is no key of {kind}; {hint}"
+            alone = f"{name}.NAME.{brief(key)} changes one [[{name}]] alone."
+            hint = did_you_mean(key, allowed) or f"it has {known}; {alone}"
+            return f"'{brief(key)}' is no key of {kind}; {hint}"
         names = [str(self.said(place, "name") or number) for number, place in enumerate(self.each(str(name)))]
         hint = did_you_mean(key, [*names, *allowed]) or f"the names are {', '.join(names)}."
-        return f"{key!r} is no name of a [[{name}]] and no key of {kind}; {hint}"
+        return f"'{brief(key)}' is no name of a [[{name}]] and no key of {kind}; {hint}"
 
     def _values(self, table: Table) -> Any:
         """Give what stands at ``table``, or None."""
@@ -284,7 +285,7 @@ def _is_record(annotation: Any) -> bool:
     return is_dataclass(annotation)
 
 
-@cache
+@cache  # reading them off the source text is half of what checking a scenario costs
 def _annotations(maker: Callable[..., Any], given: int) -> dict[str, Any]:
     names = list(inspect.signature(maker).parameters)[given:]
     hints = get_type_hints(maker)

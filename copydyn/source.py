@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from copydyn.refusal import BadValue, Refusal
-from copydyn.toml_text import Key, key_lines, line_of, parsed_value
+from copydyn.toml_text import MOST_DEEP, Key, brief, key_lines, line_of, one_line, parsed_value, too_deep
 
 LARGEST_FILE = 2**20
 """Bytes beyond which a file is taken for something other than a scenario."""
+
+LONGEST_KEY = 200
+"""Characters."""
 
 
 class BadScenario(BadValue):
@@ -70,6 +73,9 @@ class Source:
         of the one with that ``name``, and "theory.0.copies" of the first.
         """
         table, *path = override.key.split(".")
+        if fault := fault_of_key(override.key):
+            self._note(f"{override.place}: {fault}")
+            return
         entries = self.tables.get(table)
         if not path or not _is_array(entries):
             self._put(self.tables, (), (table, *path), override)
@@ -145,20 +151,35 @@ def parse_override(text: str) -> Override:
     text = text.encode("utf-8", "replace").decode()  # a command line may hold any bytes
     key, equals, value = text.partition("=")
     if not equals or not all(part.strip() for part in key.split(".")):
-        raise BadValue(f"{one_line(text)}: an override must have the form table.key=value, such as theory.copies=1e5.")
+        raise BadValue(f"{brief(text)}: an override must have the form table.key=value, such as theory.copies=1e5.")
     key = ".".join(part.strip() for part in key.split("."))
-    return Override(one_line(text), key, parsed_value(value.strip()))
+    return Override(brief(text), key, parsed_value(value.strip()))
 
 
-def read(name_or_path: str, overrides: Sequence[str | Override] = ()) -> Source:
+def fault_of_key(key: str) -> str:
+    """Say why no table has, or ever can have, this key; nothing where one might."""
+    if len(key) > LONGEST_KEY or not key.isprintable() or key.count(".") >= MOST_DEEP:
+        return (
+            f"a key must have at most {LONGEST_KEY} printable characters and {MOST_DEEP} steps, but '{brief(key, 40)}' "
+            "has others or more; write table.key."
+        )
+    return ""
+
+
+def read(name_or_path: str, overrides: Sequence[str | Override] = (), *, most: int = LARGEST_FILE) -> Source:
     """Read a shipped scenario by name, or any by path (with a separator or a suffix), and apply ``overrides``.
+
+    Parameters
+    ----------
+    most : int
+        Bytes of the file.
 
     Raises
     ------
     BadValue
         If the file is missing, empty, too large, no text, no TOML, or no regular file.
     """
-    source = _parsed(find(name_or_path))
+    source = _parsed(find(name_or_path), most)
     for override in overrides:
         try:
             source.override(parse_override(override) if isinstance(override, str) else override)
@@ -196,28 +217,29 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     return f"did you mean '{by_lower[near[0]]}'?" if near else ""
 
 
-def _parsed(path: Path) -> Source:
-    text, origin = _text(path), _shortest(path)
+def _parsed(path: Path, most: int) -> Source:
+    text, origin = _text(path, most), _shortest(path)
     try:
         tables = tomllib.loads(text)
+        deep = too_deep(tables)
     except RecursionError:
-        raise BadValue(
-            f"{origin}: a scenario must not nest its values this deep; a list of lists is deep enough."
-        ) from None
+        deep = True
     except ValueError as cause:  # besides its own error, tomllib lets those of int() and datetime() pass
         line, reason = line_of(cause, text)
         raise BadValue(
-            f"{origin}:{line}: a scenario must be valid TOML, but here is none: {reason}; correct the line."
+            f"{origin}:{line}: a scenario must be valid TOML, but here is none: {brief(reason)}; correct the line."
         ) from None
+    if deep:
+        raise BadValue(f"{origin}: a scenario must not nest its values this deep; a list of lists is deep enough.")
     places = {key: f"{origin}:{line}" for key, line in key_lines(text.replace("\r\n", "\n")).items()}
     name = path.stem.encode("utf-8", "replace").decode()  # a file's name may hold any bytes
     return Source(name, origin, tables, places)
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, most: int) -> str:
     origin = _shortest(path)
     try:
-        fault = _unfit(path)
+        fault = _unfit(path, most)
         content = b"" if fault else path.read_bytes()
     except (OSError, ValueError) as cause:  # a NUL in a path is a ValueError
         fault = f"cannot be read ({getattr(cause, 'strerror', None) or cause}); make it readable, or name another file"
@@ -237,7 +259,7 @@ def _text(path: Path) -> str:
     return text
 
 
-def _unfit(path: Path) -> str:
+def _unfit(path: Path, most: int) -> str:
     """Say why ``path`` cannot be a scenario's file, before it is opened: a pipe would be waited for."""
     if path.is_dir():
         return "a scenario must be a file, but this is a folder; name the .toml file in it"
@@ -249,8 +271,8 @@ def _unfit(path: Path) -> str:
     if not path.is_file():
         return "a scenario must be a regular file, but this is none; name another file"
     size = path.stat().st_size
-    if size > LARGEST_FILE:
-        return f"a scenario must be at most {LARGEST_FILE >> 20} MiB, but has {size} bytes; name another file"
+    if size > most:
+        return f"a scenario must be at most {most >> 20} MiB, but has {size} bytes; name another file"
     return ""
 
 
@@ -260,8 +282,3 @@ def _shortest(path: Path) -> str:
         return one_line(str(path.relative_to(Path.cwd())))
     except (OSError, ValueError):
         return one_line(str(path))
-
-
-def one_line(text: str) -> str:
-    """Escape what would break a line or not print at all: each fault is one line."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -13,6 +13,9 @@ Key: TypeAlias = tuple[str | int, ...]
 
 LONGEST_SHOWN = 60
 
+MOST_DEEP = 64
+"""Tables and lists within each other beyond which a file is no scenario, and whatever walks through it would fall."""
+
 _TOKEN = re.compile(
     r"""
       (?P<string> \"{3}(?:[^\\]|\\.)*?\"{3,5} | '{3}.*?'{3,5} | "(?:[^"\\\n]|\\.)*" | '[^'\n]*' )
@@ -68,7 +71,32 @@ def parsed_value(text: str) -> Any:
         tables = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):  # besides its own error, tomllib lets those of int() and datetime() pass
         return text
-    return tables["value"] if len(tables) == 1 and "\n" not in text else text
+    return text if len(tables) > 1 or "\n" in text or too_deep(tables) else tables["value"]
+
+
+def too_deep(value: Any) -> bool:
+    """Tell whether tables and lists are nested deeper than `MOST_DEEP`, which dotted keys can do without end."""
+    level: list[Any] = [[value]]
+    for _ in range(MOST_DEEP + 1):
+        level = [
+            entry
+            for outer in level
+            for entry in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(entry, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def one_line(text: str) -> str:
+    """Escape what would break a line or not print at all: each fault is one line."""
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def brief(text: str, most: int = 200) -> str:
+    """Give the beginning of ``text`` for a sentence, on one line."""
+    return one_line(text if len(text) <= most else f"{text[:most]}...")
 
 
 def emitted(tables: Mapping[str, Any]) -> str:
@@ -112,7 +140,7 @@ def value_text(value: Any) -> str:
 
 def shown(value: Any) -> str:
     """Write one value for a sentence: as TOML, on one line, and not too long."""
-    text = " ".join(value_text(value).split())
+    text = one_line(" ".join(value_text(value).split()))
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import io
@@ -38,7 +39,8 @@ def write(path: Path, run: bytes, states: Sequence[Mapping[str, np.ndarray]], *,
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with draft.open("wb") as file:
+        draft.unlink(missing_ok=True)  # a link that somebody has put there would be followed
+        with draft.open("xb") as file:
             file.write(_TITLE + hashlib.sha256(content).digest())
             file.write(content)
             file.flush()
@@ -58,6 +60,8 @@ def read(path: Path, run: bytes, parts: int) -> list[dict[str, np.ndarray]] | No
         If the file cannot be read, is damaged, or is about another run.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is no regular file")  # a pipe would be waited for
         stored = path.read_bytes()
     except FileNotFoundError:
         return None

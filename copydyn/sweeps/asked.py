@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +22,19 @@ from copydyn.refusal import BadValue, Refusal
 from copydyn.scenario import Run, Scenario, made
 from copydyn.source import BadScenario, Override, Source, parse_override, read
 from copydyn.streams import as_seed
-from copydyn.sweeps.axes import Axis, parse_axis, parse_values, zipped
-from copydyn.sweeps.recipe import Recipe, Target, json_copy
+from copydyn.sweeps.axes import Axis, parse_axis, parse_values, require_key, zipped
+from copydyn.sweeps.recipe import LARGEST_BLOCK, MOST_POINTS, Recipe, Target, json_copy
 from copydyn.sweeps.store import unsealed
 from copydyn.toml_text import shown
 
 TRIED = 64
 """Values of an axis that are tried before the sweep begins; of more, some in between are left to the sweep."""
+
+TRYING = 1.0
+"""Seconds after which whatever else could be tried is left to the sweep as well."""
+
+LARGEST_FILE = 2**26
+"""Bytes of the file of a sweep, which lists all values of its axes."""
 
 TABLES_OF_AXES = ("grid", "zip")
 
@@ -63,8 +70,9 @@ class Options:
             as_real(self.timeout, "timeout", positive=True)
         if self.max_replicas is not None and self.target_error is None:
             raise BadValue("max_replicas is about a target_error, but there is none; give one, or replicas alone.")
-        if self.target_error is not None:
-            Target(self.target_error, self.max_replicas or 1, self.target)
+        if self.batch is not None:
+            as_whole(self.batch, "batch", least=1, most=LARGEST_BLOCK)
+        Target(1.0 if self.target_error is None else self.target_error, self.max_replicas or 1, self.target)
 
 
 class Asked(NamedTuple):
@@ -102,7 +110,7 @@ def asked(
     BadScenario
         With one sentence a fault, each with its line or the expression that it stands in.
     """
-    source = read(name_or_path)
+    source = read(name_or_path, most=LARGEST_FILE)
     given: list[Axis] = []
     fixed: list[str] = []
     for text in axes:
@@ -138,7 +146,19 @@ def recipe_in(path: Path) -> Recipe:
             f"{path}: the sweep must be as it was asked for, but the file is damaged or was changed; give the command "
             "of the sweep again, which writes a new one."
         )
-    return _asked(read(str(path)), [], [], None, tried=False).recipe
+    source = read(str(path), most=LARGEST_FILE)
+    try:
+        recipe = _asked(source, [], [], None, tried=False).recipe
+        for theory in range(len(recipe.theories)):
+            recipe.key(recipe.strand(theory, 0), 0, 1)
+    except (TypeError, KeyError, IndexError, AttributeError) as cause:
+        if isinstance(cause, Refusal):
+            raise
+        raise BadValue(
+            f"{path}: the sweep must be one that copydyn has written, but is none; give the command of the sweep "
+            "again, which writes a new one."
+        ) from None
+    return recipe
 
 
 def _asked(source: Source, given: list[Axis], fixed: Sequence[str], seed: int | None, *, tried: bool = True) -> Asked:
@@ -158,6 +178,13 @@ def _asked(source: Source, given: list[Axis], fixed: Sequence[str], seed: int | 
     target = None
     if options.target_error is not None:
         most = options.max_replicas if options.max_replicas is not None else REPLICAS_BY_DEFAULT * replicas
+        if most < replicas:
+            raise BadScenario(
+                [
+                    f"{source.place_of('sweep', 'max_replicas')}: [sweep] max_replicas must be at least the {replicas} "
+                    f"replicas of a run, but is {int(most)}."
+                ]
+            )
         target = Target(float(options.target_error), int(most), options.target)
     chosen = as_seed(seed if run.seed is None else run.seed)
     name = options.scenario or source.name
@@ -169,7 +196,26 @@ def _asked(source: Source, given: list[Axis], fixed: Sequence[str], seed: int | 
         made_by = {name: getattr(options, name) for name in ("code", "numpy") if getattr(options, name)}
         made_by["files"] = {path: digest for digest, _, path in (line.partition(" ") for line in options.files or [])}
     recipe = Recipe(name, source.tables, tuple(axes), chosen, replicas, target, options.batch, **made_by)
+    if recipe.points * recipe.runs_a_point > MOST_POINTS:
+        word = ("sweep", "replicas") if options.replicas is not None else ("run", "replicas")
+        raise BadScenario(
+            [
+                f"{source.place_of(*word)}: [{word[0]}] replicas must be fewer, but {recipe.points} x {replicas} of "
+                f"them make more than {MOST_POINTS} runs of {recipe.replicas_a_run}; take fewer, or fewer points."
+            ]
+        )
+    if tried and (faults := [fault for axis in axes for fault in _idle(axis, recipe)]):
+        raise BadScenario(faults)
     return Asked(recipe, options.timeout)
+
+
+def _idle(axis: Axis, recipe: Recipe) -> list[str]:
+    """Say which keys of an axis change nothing, such as the name of a theory, or what another axis writes over."""
+    return [
+        f"{axis.origin}: '{key}' must be a key that changes what is computed, which it does not; leave it out."
+        for key in axis.keys
+        if not recipe.decides(key)
+    ]
 
 
 def _axes_of(source: Source, faults: list[str]) -> list[Axis]:
@@ -204,6 +250,7 @@ def _axis_of(columns: Mapping[str, Any], source: Source, above: tuple[str | int,
     made: dict[str, list[Any]] = {}
     for key, values in columns.items():
         where = source.place_of(*above, *key.split("."))
+        require_key(key, where)
         if isinstance(values, str):
             parsed = parse_values(values, where)
             made[key] = [values] if parsed is None else parsed
@@ -231,6 +278,7 @@ def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:
 def _faults_of(source: Source, axes: Sequence[Axis]) -> list[str]:
     """Try the first point, and then every axis by itself: what is wrong with a value is said before anything runs."""
     faults: list[str] = []
+    until = time.monotonic() + TRYING
     first = [(axis, 0) for axis in axes]
     _try(source, first, faults)
     if faults:
@@ -238,7 +286,7 @@ def _faults_of(source: Source, axes: Sequence[Axis]) -> list[str]:
     for number, axis in enumerate(axes):
         for place in np.unique(np.linspace(0, len(axis) - 1, min(TRIED, len(axis))).astype(int)).tolist()[1:]:
             _try(source, [*first[:number], (axis, place), *first[number + 1 :]], faults)
-            if faults:
+            if faults or time.monotonic() > until:
                 return faults
     return faults
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from copydyn.refusal import BadValue
-from copydyn.source import did_you_mean, one_line
-from copydyn.toml_text import parsed_value, shown
+from copydyn.source import did_you_mean, fault_of_key
+from copydyn.toml_text import brief, parsed_value, shown
 
-MOST_VALUES = 10_000_000
-"""Values of one axis beyond which a typing error is likelier than a wish."""
+MOST_VALUES = 1_000_000
+"""Values of one axis beyond which a typing error is likelier than a wish; the file of a sweep lists them."""
 
-LONGEST_EXPRESSION = 2**20
+LONGEST_EXPRESSION = 2**17
 """Characters."""
 
 DIGITS = 12
@@ -65,11 +65,9 @@ def parse_axis(text: str) -> Axis | None:
     BadValue
     """
     text = text.encode("utf-8", "replace").decode()  # a command line may hold any bytes
-    place = one_line(text) if len(text) <= 200 else one_line(text[:200]) + "..."
+    place = brief(text)
     if len(text) > LONGEST_EXPRESSION:
-        raise BadValue(
-            f"{place}: an axis must have at most {LONGEST_EXPRESSION} characters; write it into [sweep.grid]."
-        )
+        raise _too_long(place)
     columns: dict[str, list[Any]] = {}
     several = False
     for part in split(text, ";"):
@@ -80,6 +78,8 @@ def parse_axis(text: str) -> Axis | None:
                 f"{place}: an axis must have the form table.key=values, such as theory.copies=1e3,1e4 or "
                 "system.detuning=linspace(0,2,21)."
             )
+        if fault := fault_of_key(key):
+            raise BadValue(f"{place}: {fault}")
         if key in columns:
             raise BadValue(f"{place}: '{key}' must stand once in an axis, but stands twice; drop one.")
         values = parse_values(expression, place)
@@ -97,8 +97,9 @@ def zipped(columns: Mapping[str, Sequence[Any]], place: str) -> Axis:
         If they have different numbers of values, or the same ones twice.
     """
     lengths = {key: len(values) for key, values in columns.items()}
+    for key in columns:
+        require_key(key, place)
     for key, length in lengths.items():
-        _require_key(key, place)
         if not length:
             raise BadValue(f"{place}: '{key}' must have at least one value, but has none.")
         if length > MOST_VALUES:
@@ -106,14 +107,13 @@ def zipped(columns: Mapping[str, Sequence[Any]], place: str) -> Axis:
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{key} has {length}" for key, length in lengths.items())
         raise BadValue(f"{place}: keys that change together must have equally many values, but {found}.")
-    rows = tuple(tuple(map(canonical, row)) for row in zip(*columns.values()))
-    seen: dict[str, int] = {}
-    for number, row in enumerate(rows):
-        first = seen.setdefault(repr(row), number)
-        if first != number:
-            raise BadValue(
-                f"{place}: the values of an axis must differ, but {', '.join(map(shown, row))} stands twice; drop one."
-            )
+    rows = tuple(zip(*([_sound(value, key, place) for value in values] for key, values in columns.items())))
+    double = _double(rows)
+    if double is not None:
+        raise BadValue(
+            f"{place}: the values of '{', '.join(columns)}' must differ, but {brief(', '.join(map(shown, double)))} "
+            "stands twice; drop one."
+        )
     return Axis(tuple(columns), rows, place)
 
 
@@ -129,6 +129,8 @@ def parse_values(expression: str, place: str) -> list[Any] | None:
     BadValue
     """
     expression = expression.strip()
+    if len(expression) > LONGEST_EXPRESSION:
+        raise _too_long(place)
     call = _CALL.fullmatch(expression)
     if call and _closes_at_the_end(expression):
         return _called(call[1], call[2], place)
@@ -141,6 +143,12 @@ def parse_values(expression: str, place: str) -> list[Any] | None:
         if not part.strip():
             raise BadValue(f"{place}: values must stand between commas, but one is missing; drop a comma.")
     return [parsed_value(part.strip()) for part in parts]
+
+
+def _too_long(place: str) -> BadValue:
+    return BadValue(
+        f"{place}: an axis must have at most {LONGEST_EXPRESSION} characters as text; give a list in [sweep.grid]."
+    )
 
 
 def split(text: str, mark: str) -> list[str]:
@@ -172,7 +180,44 @@ def canonical(value: Any) -> Any:
     return value
 
 
-def _require_key(key: str, place: str) -> None:
+def _sound(value: Any, key: str, place: str) -> Any:
+    """Give a value in its `canonical` form, and refuse what no key can take."""
+    value = canonical(value)
+    if isinstance(value, (list, dict)):
+        for entry in value.values() if isinstance(value, dict) else value:
+            _sound(entry, key, place)
+    elif isinstance(value, float) and math.isnan(value):
+        raise BadValue(f"{place}: '{key}' must be given values, but one is nan, which is none.")
+    elif isinstance(value, int) and abs(value) >= 2**63:
+        raise BadValue(f"{place}: '{key}' must be given whole numbers below 2^63, but one is {shown(value)}.")
+    return value
+
+
+def _double(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...] | None:
+    """Give the first row that stands twice."""
+    plain = all(type(value) in (int, float, str) for row in rows for value in row)
+    if plain and len(set(rows)) == len(rows):
+        return None
+    seen = set()
+    for row in rows:
+        said = repr(row)
+        if said in seen:
+            return row
+        seen.add(said)
+    return None
+
+
+def require_key(key: str, place: str) -> None:
+    """Refuse a key that no sweep can be over.
+
+    Raises
+    ------
+    BadValue
+    """
+    if fault := fault_of_key(key):
+        raise BadValue(f"{place}: {fault}")
+    if key == "theory":
+        raise BadValue(f"{place}: 'theory' must be swept key by key, such as theory.copies=1e3,1e4.")
     if key in NOT_SWEPT:
         way_out = "give --replicas" if key == "run.replicas" else "points have random numbers of their own anyway"
         raise BadValue(f"{place}: '{key}' must be the same for all points; {way_out}.")
@@ -271,7 +316,7 @@ def _written(values: np.ndarray, place: str) -> list[Any]:
     """Give values with `DIGITS` digits."""
     if not np.all(np.isfinite(values)):
         raise BadValue(f"{place}: the values of an axis must be finite, but its ends are too far apart for numbers.")
-    return [canonical(float(f"{value:.{DIGITS}g}")) for value in values.tolist()]
+    return [float(f"{value:.{DIGITS}g}") for value in values.tolist()]
 
 
 _MAKERS: dict[str, Callable[[Sequence[float], str], list[Any]]] = {

@@ -8,18 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from copydyn import durable
 from copydyn.refusal import BadValue
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.opening import Atlas, Opened
 from copydyn.sweeps.recipe import Recipe
-from copydyn.sweeps.store import FOLDERS, Damaged, Entry, Index, Record, Store, unwritable
-from copydyn.toml_text import shown
+from copydyn.sweeps.store import ASIDE, FOLDERS, LARGEST_RECORD, Damaged, Entry, Index, Record, Store, unwritable
+from copydyn.toml_text import one_line, shown
 
 _OURS = re.compile(r"([0-9a-f]{32})\.(nc|json)")
 _SWEEP = re.compile(r"\d{3,9}\.toml")
-
-ASIDE = "damaged"
-"""Folder of the store that damaged files are moved to."""
 
 FILES = ("store.json", *FOLDERS, ASIDE)
 
@@ -64,7 +62,7 @@ class Verdict(NamedTuple):
 
     def text(self) -> str:
         """Name every trouble."""
-        lines = [f"{trouble.kind:<10}  {trouble.what}: {trouble.why}" for trouble in self.troubles]
+        lines = [one_line(f"{trouble.kind:<10}  {trouble.what}: {trouble.why}") for trouble in self.troubles]
         checked = f"{self.folder}: {self.runs} runs in {self.files} files"
         if self.sound:
             return f"{checked}, all of them as they were written."
@@ -203,7 +201,7 @@ def _missing(store: Store, recipe: Recipe, index: Index) -> Iterator[Trouble]:
 def _runs_of(store: Store, name: str) -> str:
     """Name the runs of a file that is damaged, where its record can be read still."""
     try:
-        record = Record.parsed((store.path_of(name, ".json")).read_bytes(), name)
+        record = Record.parsed(durable.read(store.path_of(name, ".json"), LARGEST_RECORD), name)
     except (Damaged, OSError):
         return ""
     told = [_told(entry) for entry in record.entries[:3]]

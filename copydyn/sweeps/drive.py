@@ -21,6 +21,7 @@ from copydyn.sweeps.crew import PATIENCE, Answer, Team
 from copydyn.sweeps.recipe import Block, Recipe
 from copydyn.sweeps.store import Entry, Store, alive, unwritable
 from copydyn.sweeps.work import Task, about, block_name, reached
+from copydyn.toml_text import one_line
 from copydyn.wording import duration
 
 BEAT = 2.0
@@ -31,6 +32,9 @@ GLANCE = 0.2
 
 SILENCE = 15.0
 """Seconds after which somebody who was at work is taken for dead."""
+
+LARGEST_SIGN = 2**16
+"""Bytes of a sign of life."""
 
 IN_HAND = 2
 """Tasks a worker, so that none waits for its next one."""
@@ -70,7 +74,9 @@ class Tally:
         made = f"{self.done} made in {duration(seconds)}" if self.done else "nothing was left to do"
         lines = [f"{self.total} {'runs' if self.total != 1 else 'run'}, {there}{made}", f"  kept in       {folder}"]
         if self.failed:
-            lines.append(f"  failed        {self.failed}, the first one because: {self.sentence or 'see status'}")
+            lines.append(
+                f"  failed        {self.failed}, the first one because: {one_line(self.sentence) or 'see status'}"
+            )
         return "\n".join(lines)
 
     @property
@@ -395,10 +401,10 @@ def signs_of_life(store: Store) -> list[Sign]:
         return []
     for path in paths:
         try:
-            said = json.loads(durable.read(path))
-            known = {"time": float(said["time"]), "state": str(said["state"]), "pid": int(said["pid"])}
-            sign = Sign(path, {**said, **known})
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            said = {name: one_line(str(value)) for name, value in json.loads(durable.read(path, LARGEST_SIGN)).items()}
+            numbers = {"time": float(said["time"]), "rate": float(said.get("rate", "0")), "pid": int(said["pid"])}
+            sign = Sign(path, {**said, **numbers, "state": said["state"]})
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             continue  # a courtesy, which may be damaged
         signs.append(sign)
     return signs

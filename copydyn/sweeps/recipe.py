@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil, prod
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,26 +145,29 @@ class Recipe:
             )
         if self.files is None:
             object.__setattr__(self, "files", digests(self.paths))
-        keys = [key for axis in self.axes for key in axis.keys]
-        for number, key in enumerate(keys):
-            for other in keys[:number]:
+        keys = [(key, axis.origin) for axis in self.axes for key in axis.keys]
+        for number, (key, origin) in enumerate(keys):
+            for other, _ in keys[:number]:
                 if key == other or key.startswith(f"{other}.") or other.startswith(f"{key}."):
-                    raise BadValue(f"'{key}' must be swept by one axis, but '{other}' is another's; drop one of them.")
+                    raise BadValue(
+                        f"{origin}: '{key}' must be swept by one axis, but '{other}' is another's; drop one of them."
+                    )
         if self.points > MOST_POINTS:
             raise BadValue(
-                f"a sweep must have at most {MOST_POINTS} points, but its axes have "
-                f"{' x '.join(str(len(axis)) for axis in self.axes)}; take fewer values."
+                f"{self.axes[-1].origin}: a sweep must have at most {MOST_POINTS} points, but its axes have "
+                f"{' x '.join(f'{len(axis)} {axis.keys[0]}' for axis in self.axes)}; take fewer values."
             )
 
     @property
     def paths(self) -> list[str]:
         """Name the files that any point reads."""
         swept = [
-            str(row[place])
+            path
             for axis in self.axes
             for place, key in enumerate(axis.keys)
-            if key.split(".")[-1] == "path"
+            if key.split(".")[-1] == "path" or key in DECIDE
             for row in axis.values
+            for path in _paths_in({"path": row[place]})
         ]
         return sorted({*_paths_in(self.tables), *swept})
 
@@ -212,6 +215,11 @@ class Recipe:
     def shape_of(self, theory: int) -> tuple[int, ...]:
         """How many values each axis has for a theory: one where the axis is about another theory alone."""
         return self._template(theory).shape
+
+    def decides(self, key: str) -> bool:
+        """Tell whether the value of a swept key changes what is computed of any theory."""
+        number = [own for axis in self.axes for own in axis.keys].index(key)
+        return any(number in self._template(theory).order for theory in range(len(self.theory_tables)))
 
     def strands_of_theory(self, theory: int) -> int:
         """How many strands a theory has: points that are the same for it are computed once."""
@@ -272,7 +280,9 @@ class Recipe:
         for number, piece in zip(template.order, template.pieces[1:]):
             said.append(_json(values[number]))
             said.append(piece)
-        said += [(self.files or {}).get(str(values[number]), "") for number in template.paths]
+        named = {path for number in template.paths for path in _paths_in({"path": values[number]})}
+        if files := sorted(named.union(template.files)):
+            said.append(_json([(self.files or {}).get(path, "") for path in files]))
         said.append(f" {first} {replicas}")
         return hashlib.sha256("".join(said).encode()).hexdigest()[:32]
 
@@ -331,7 +341,7 @@ class Recipe:
         own.setdefault("kind", "CopyDynamics")
         tables = canonical({name: marked.get(name, {}) for name in DECIDE} | {"theory": own})
         tables |= {"seed": self.seed, "code": self.code, "numpy": self.numpy}
-        tables["files"] = {path: (self.files or {}).get(path, "") for path in _paths_in(tables) if path[0] != "\0"}
+        files = [path for path in _paths_in(tables) if path[0] != "\0"]
         said = re.split(r'"\\u0000(\d+)"', _json(tables))
         order = [int(number) for number in said[1::2]]
         lengths, number = [], 0
@@ -339,8 +349,10 @@ class Recipe:
             own_keys = range(number, number + len(axis.keys))
             lengths.append(len(axis) if any(key in order for key in own_keys) else 1)
             number += len(axis.keys)
-        paths = [number for number, key in enumerate(marks) if key.split(".")[-1] == "path" and number in order]
-        return _Template(said[::2], order, tuple(lengths), paths)
+        # a whole table that is swept, such as [system], may name files as well
+        ends = [(number, key.split(".")[-1]) for number, key in enumerate(marks) if number in order]
+        paths = [number for number, end in ends if end == "path" or end in DECIDE]
+        return _Template(said[::2], order, tuple(lengths), paths, files)
 
 
 class _Template(NamedTuple):
@@ -354,13 +366,16 @@ class _Template(NamedTuple):
     shape : tuple of int
         How many values each axis has for the theory.
     paths : list of int
-        Swept keys that name files, whose content decides as well.
+        Swept keys that may name files, whose content decides as well.
+    files : list of str
+        The files that all points name.
     """
 
     pieces: list[str]
     order: list[int]
     shape: tuple[int, ...]
     paths: list[int]
+    files: list[str]
 
 
 def _json(value: Any) -> str:
@@ -392,7 +407,9 @@ def digests(paths: Iterable[str]) -> dict[str, str]:
     found = {}
     for path in paths:
         with suppress(OSError, ValueError):
-            found[path] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            if os.path.isfile(path):  # a pipe would be waited for, and a device has no end
+                with open(path, "rb") as file:
+                    found[path] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from copydyn.sweeps.drive import Sign, signs_of_life
 from copydyn.sweeps.opening import Atlas, opened
+from copydyn.toml_text import one_line
 from copydyn.wording import duration
 
 
@@ -39,7 +40,7 @@ def status_of(folder: Path) -> str:
     if found.runs.damaged:
         lines.append(f"  damaged       {len(found.runs.damaged)} records; python -m copydyn verify {folder} names them")
     for sentence, times in _faults(atlas):
-        lines.append(f"  failed        {times} x {sentence}")
+        lines.append(f"  failed        {times} x {one_line(sentence)}")
     return "\n".join(lines)
 
 

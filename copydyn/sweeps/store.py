@@ -13,6 +13,7 @@ last, with everything else forced to disk before. Nothing that is there is ever 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -25,6 +26,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,10 +35,16 @@ from copydyn import durable
 from copydyn.refusal import BadValue
 from copydyn.version import __version__
 
+LARGEST_RECORD = 2**26
+"""Bytes beyond which a small file is taken for another one."""
+
 FORMAT = 1
 """Of the folder; a program refuses what is newer than itself."""
 
 FOLDERS = ("drafts", "sweeps", "runs", "live")
+
+ASIDE = "damaged"
+"""Folder of the store that damaged files are moved to."""
 
 OLD_DRAFT = 86400.0
 """Seconds after which a draft of another machine is taken for left over."""
@@ -137,11 +145,43 @@ class Record:
             if body.pop("copydyn record") > FORMAT:
                 raise Damaged("its record is of a newer version of copydyn")
             record = cls(**{**body, "entries": [Entry(**entry) for entry in body["entries"]]})
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise Damaged("its record is none of copydyn") from None
+        if not _well_formed(record):
+            raise Damaged("its record is none of copydyn")
         if record.name != name or name != name_of(record.entries):
             raise Damaged("its record is that of other runs")
         return record
+
+
+def _well_formed(record: Record) -> bool:
+    """Tell whether everything in a record is of its kind, whoever has written it."""
+    return (
+        isinstance(record.block, str)
+        and isinstance(record.sha256, str)
+        and _whole(record.size)
+        and isinstance(record.form, str)
+        and isinstance(record.whole, bool)
+        and isinstance(record.about, dict)
+        and all(
+            isinstance(entry.key, str)
+            and _NAME.fullmatch(entry.key) is not None
+            and isinstance(entry.theory, str)
+            and isinstance(entry.point, dict)
+            and _whole(entry.first)
+            and _whole(entry.replicas)
+            and isinstance(entry.seconds, (int, float))
+            and isinstance(entry.fault, str)
+            and isinstance(entry.error, (float, int, NoneType))
+            and abs(entry.error or 0) < 2**1023
+            and isinstance(entry.detail, str)
+            for entry in record.entries
+        )
+    )
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, int) and 0 <= number < 2**63
 
 
 class Damaged(Exception):
@@ -175,7 +215,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         try:
-            mark = durable.read(self.folder / "store.json")
+            mark = durable.read(self.folder / "store.json", LARGEST_RECORD)
         except FileNotFoundError:
             raise BadValue(
                 f"{folder}: a store must be a folder with a file store.json, but there is none; name the folder of a "
@@ -183,6 +223,7 @@ class Store:
             ) from None
         except OSError as cause:
             raise _unreadable(self.folder / "store.json", cause) from None
+        self._require_own_folders()
         try:
             found = json.loads(mark)["copydyn store"]
             known = isinstance(found, int) and not isinstance(found, bool)
@@ -203,6 +244,15 @@ class Store:
                 f"{folder}: a store must be of format {FORMAT} or older, but is of format {found}, made by a newer "
                 f"version of copydyn than {__version__}; install that."
             )
+
+    def _require_own_folders(self) -> None:
+        """Refuse folders that are links: whoever works on a store must not write or clear up anywhere else."""
+        for name in (*FOLDERS, ASIDE):
+            if os.path.islink(self.folder / name):
+                raise BadValue(
+                    f"{self.folder / name}: a folder of a store must be in the store, but is a link; put the whole "
+                    "store where it leads to."
+                )
 
     @classmethod
     def create(cls, folder: Path) -> Store:
@@ -225,6 +275,8 @@ class Store:
                         "choose another one with --out."
                     )
                 for name in FOLDERS:
+                    if os.path.islink(folder / name):
+                        raise BadValue(f"{folder / name}: a folder of a store must be in the store, but is a link.")
                     (folder / name).mkdir(exist_ok=True)
                 text = json.dumps({"copydyn store": FORMAT, "made by": f"copydyn {__version__}"}) + "\n"
                 durable.put(mark, text.encode(), folder / "drafts")
@@ -263,6 +315,8 @@ class Store:
         digest = hashlib.sha256(content).hexdigest() if content else ""
         record = Record(name, block, digest, len(content), form, list(entries), whole, about)
         folder = self.path_of(name, "").parent
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, f"{folder.name} in its folder runs is a link")
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             durable.force(folder.parent)
@@ -293,7 +347,7 @@ class Store:
             If it is missing or not what was written; also if the file beside it has another size.
         """
         try:
-            content = durable.read(self.path_of(name, ".json"))
+            content = durable.read(self.path_of(name, ".json"), LARGEST_RECORD)
         except FileNotFoundError:
             raise Damaged("its record is missing") from None
         except OSError as cause:
@@ -329,17 +383,21 @@ class Store:
 
     def names(self) -> Iterator[str]:
         """Name every record, in order."""
-        for folder in _sorted_entries(self.folder / "runs"):
-            if len(folder) == 2:
-                for entry in _sorted_entries(self.folder / "runs" / folder):
-                    name, suffix = os.path.splitext(entry)
-                    if suffix == ".json" and _NAME.fullmatch(name) and name[:2] == folder:
-                        yield name
+        for folder in self._folders_of_runs():
+            for entry in _sorted_entries(self.folder / "runs" / folder):
+                name, suffix = os.path.splitext(entry)
+                if suffix == ".json" and _NAME.fullmatch(name) and name[:2] == folder:
+                    yield name
+
+    def _folders_of_runs(self) -> list[str]:
+        """Name the folders in `runs`; a link to elsewhere is none, and nothing is read or removed there."""
+        names = _sorted_entries(self.folder / "runs")
+        return [name for name in names if len(name) == 2 and not os.path.islink(self.folder / "runs" / name)]
 
     def orphans(self) -> Iterator[str]:
         """Name the files that have no record."""
-        for folder in _sorted_entries(self.folder / "runs"):
-            entries = set(_sorted_entries(self.folder / "runs" / folder)) if len(folder) == 2 else set()
+        for folder in self._folders_of_runs():
+            entries = set(_sorted_entries(self.folder / "runs" / folder))
             for entry in sorted(entries):
                 name, suffix = os.path.splitext(entry)
                 if suffix == ".nc" and _NAME.fullmatch(name) and f"{name}.json" not in entries:
@@ -425,6 +483,8 @@ class Store:
             if files and durable.read(files[-1]) == content:
                 return files[-1]
             number = int(files[-1].stem) + 1 if files else 1
+            if number >= 10**9:
+                raise OSError(errno.EFBIG, f"{files[-1].name} in its folder sweeps leaves no number for another one")
             with suppress(FileExistsError):  # somebody has asked for another sweep just now
                 durable.put_new(self.folder / "sweeps" / f"{number:03d}.toml", content, self.drafts)
 
@@ -556,7 +616,7 @@ def alive(pid: int) -> bool:
     """Tell whether a process of this machine is there."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # nor has anybody a number that large
         return False
     except OSError:
         return True
