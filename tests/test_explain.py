@@ -269,7 +269,8 @@ def test_few_copies_are_warned_of(told):
     assert "they take the noise for small, which it is not" in flat(told("rabi", "theory.copies=100"))
 
 
-def test_many_labels_get_few_lines(told):
+def test_many_labels_get_few_lines(told, monkeypatch):
+    monkeypatch.setattr(explain, "covariance_seconds", lambda *_: 0.0)  # on a busy machine the law is left out
     text = told("ring-flux")
     assert text.count("standard deviation of n/N, label") == explain.MOST_LINES
     assert "and 10 more, with less" in text
