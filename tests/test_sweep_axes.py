@@ -117,6 +117,7 @@ def test_blanks_around_a_key_do_not_count():
         (f"{'a' * 300}=1,2", "a key must have at most 200 printable characters"),
         ("a\nb.c=1,2", r"a key must have .* but 'a\\nb.c' has others"),
         ("a.b=linspac(1,2,3)", "'linspac' is no function of axes; did you mean 'linspace'"),
+        (f"a.b={'f' * 20_000}(1)", r"'f{40}\.\.\.' is no function of axes"),
         ("a.b=eval(1)", "'eval' is no function of axes; there are linspace, geomspace, range, round. Text is put in"),
         (
             "a.b=linspace(1,2)",
@@ -269,7 +270,14 @@ def test_replicas_and_targets(file):
         ("[sweep.grid]\ntheory.copies = 3", r":14: \[sweep\] theory.copies must be a list or an expression in quotes"),
         ("[sweep.grid]\ntheory.copies = []", ":14: 'theory.copies' must have at least one value"),
         ("[sweep.grid]\ntheory.copies = [1, 'x']", r':14: theory.copies="x": \[theory\] copies must be a whole number'),
-        ("[sweep.grid]\ntheory.copies = 'linspac(1,2,3)'", ":14: 'linspac' is no function of axes"),
+        (
+            "[sweep.grid]\ntheory.copies = 'linspac(1,2,3)'",
+            r":14: \[sweep\] theory.copies: 'linspac' is no function of axes",
+        ),
+        ("[sweep.grid]\ntheory.copies = ','", r":14: \[sweep\] theory.copies: values must stand between commas"),
+        ('[sweep.grid]\n"" = [1, 2]', ":14: a key must have the form table.key, but is ''"),
+        ('[[sweep.zip]]\n"theory." = [1, 2]', ":14: a key must have the form table.key, but is 'theory.'"),
+        ('[sweep.grid]\n"theory.copies" = []', ":14: 'theory.copies' must have at least one value"),
         ("[sweep.grid]\ntheory.name = ['a', 'b']", ":14: 'theory.name' must be a key that changes what is computed"),
         ("[sweep.grid]\nrun.seed = [1, 2]", ":14: 'run.seed' must be the same for all points"),
         ('[sweep.grid]\n"a\\nb" = [1, 2]', ":14: a key must have at most"),

@@ -247,7 +247,7 @@ def _called(name: str, arguments: str, place: str) -> list[Any]:
     if name not in _MAKERS:
         known = [*_MAKERS, "round"]
         hint = did_you_mean(name, known) or f"there are {', '.join(known)}."
-        raise BadValue(f"{place}: '{name}' is no function of axes; {hint} Text is put in quotes.")
+        raise BadValue(f"{place}: '{brief(name, 40)}' is no function of axes; {hint} Text is put in quotes.")
     numbers = [_number(parsed_value(part.strip()), name, place) for part in split(arguments, ",")]
     return _MAKERS[name](numbers, place)
 
