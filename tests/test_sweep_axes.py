@@ -98,7 +98,7 @@ def test_blanks_around_a_key_do_not_count():
         ("theory..copies=1,2", "an axis must have the form"),
         ("a.b=1,2;", "an axis must have the form"),
         ("a.b=1,2;a.b=3,4", "'a.b' must stand once in an axis, but stands twice"),
-        ("a.b=1,2;a.c=1,2,3", "must have equally many values, but a.b has 2, a.c has 3"),
+        ("a.b=1,2;a.c=1,2,3", "must have equally many values, but 'a.b' has 2, 'a.c' has 3"),
         ("a.b=1,,2", "values must stand between commas, but one is missing"),
         ("a.b=,", "values must stand between commas"),
         ("a.b=1,2,1", "the values of 'a.b' must differ, but 1 stands twice"),
