@@ -260,7 +260,8 @@ def fuzz(kind: Kind, many: int, number: int) -> Count:
 
 
 def _story(fault: BaseException) -> str:
-    return "".join(traceback.format_exception(fault)[-6:])[-3000:]
+    lines = [line[:500] for line in traceback.format_exception(fault)]
+    return "\n".join(line.rstrip() for line in lines[-6:])
 
 
 def run(inputs: int, number: int) -> int:

@@ -211,8 +211,15 @@ def _normals(random_state: np.ndarray, size: int) -> np.ndarray:
     return out
 
 
+TINY = 1e-290
+"""Length of an amplitude that is scaled up before anything is divided by it."""
+
+
 def direction(amplitudes: np.ndarray) -> np.ndarray:
     """Give a / |a|, and one where a = 0, complex128 (...)."""
     lengths = np.abs(amplitudes)
+    if np.any(lengths < TINY):  # 1/|a| of the far tail of a packet would be infinite; a power of two changes no digit
+        amplitudes = amplitudes * np.where(lengths < TINY, 2.0**600, 1.0)
+        lengths = np.abs(amplitudes)
     present = lengths > 0.0
     return np.where(present, amplitudes / np.where(present, lengths, 1.0), 1.0 + 0.0j)

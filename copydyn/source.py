@@ -158,6 +158,8 @@ def parse_override(text: str) -> Override:
 
 def fault_of_key(key: str) -> str:
     """Say why no table has, or ever can have, this key; nothing where one might."""
+    if not all(key.split(".")):
+        return f"a key must have the form table.key, but is '{brief(key, 40)}'."
     if len(key) > LONGEST_KEY or not key.isprintable() or key.count(".") >= MOST_DEEP:
         return (
             f"a key must have at most {LONGEST_KEY} printable characters and {MOST_DEEP} steps, but '{brief(key, 40)}' "

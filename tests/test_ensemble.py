@@ -14,6 +14,7 @@ from copydyn.ensemble import (
     add_spectators,
     admix,
     couplings_of,
+    direction,
     draw_counts,
     scatter_phases,
     share_out,
@@ -265,3 +266,14 @@ def test_phases_turn_the_way_of_33():
         for a in range(4)
     ]
     assert np.allclose(work.turning, expected)
+
+
+def test_the_direction_of_an_amplitude_does_not_depend_on_its_length():
+    turn = np.exp(1j * np.linspace(-3.0, 3.0, 13))
+    for length in (1e300, 1.0, 1e-200, 2.0**-1000, 1e-300, 2.0**-1040):
+        np.testing.assert_allclose(direction(length * turn), turn, rtol=1e-8)
+    np.testing.assert_array_equal(
+        direction(np.array([5e-324, 5e-324j, -1e-310, 0.0, -0.0])), [1.0, 1.0j, -1.0, 1.0, 1.0]
+    )
+    whole = 0.3 * turn
+    np.testing.assert_array_equal(direction(np.append(whole, 1e-310))[:-1], direction(whole))

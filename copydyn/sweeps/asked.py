@@ -25,7 +25,7 @@ from copydyn.streams import as_seed
 from copydyn.sweeps.axes import Axis, parse_axis, parse_values, require_key, zipped
 from copydyn.sweeps.recipe import LARGEST_BLOCK, MOST_POINTS, Recipe, Target, json_copy
 from copydyn.sweeps.store import unsealed
-from copydyn.toml_text import shown
+from copydyn.toml_text import Key, shown
 
 TRIED = 64
 """Values of an axis that are tried before the sweep begins; of more, some in between are left to the sweep."""
@@ -232,7 +232,7 @@ def _axes_of(source: Source, faults: list[str]) -> list[Axis]:
     if not isinstance(bundles, list) or not all(isinstance(bundle, dict) for bundle in bundles):
         faults.append(f"{source.place_of('sweep', 'zip')}: [sweep] zip must be tables, but is {shown(bundles)}.")
         bundles = []
-    wanted: list[tuple[tuple[str | int, ...], dict[str, Any]]] = []
+    wanted: list[tuple[Key, dict[str, Any]]] = []
     wanted += [(("sweep", "grid"), {key: value}) for key, value in _flat(grid).items()]
     wanted += [(("sweep", "zip", number), _flat(bundle)) for number, bundle in enumerate(bundles)]
     for above, columns in wanted:
@@ -243,16 +243,16 @@ def _axes_of(source: Source, faults: list[str]) -> list[Axis]:
     return axes
 
 
-def _axis_of(columns: Mapping[str, Any], source: Source, above: tuple[str | int, ...]) -> Axis:
-    place = source.place_of(*above, *next(iter(columns), "").split("."))
+def _axis_of(columns: Mapping[str, Any], source: Source, above: Key) -> Axis:
+    place = _place_of(source, above, next(iter(columns), ""))
     if not columns:
         raise BadValue(f"{place}: [[sweep.zip]] must have keys that change together, but is empty.")
     made: dict[str, list[Any]] = {}
     for key, values in columns.items():
-        where = source.place_of(*above, *key.split("."))
+        where = _place_of(source, above, key)
         require_key(key, where)
         if isinstance(values, str):
-            parsed = parse_values(values, where)
+            parsed = parse_values(values, f"{where}: [sweep] {key}")
             made[key] = [values] if parsed is None else parsed
         elif isinstance(values, list):
             made[key] = values
@@ -262,6 +262,11 @@ def _axis_of(columns: Mapping[str, Any], source: Source, above: tuple[str | int,
                 f"{shown(values)}."
             )
     return zipped(made, place)
+
+
+def _place_of(source: Source, above: Key, key: str) -> str:
+    """Say where a key stands that may be written with dots, or in quotes as a whole."""
+    return source.places.get((*above, key)) or source.place_of(*above, *key.split("."))
 
 
 def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def zipped(columns: Mapping[str, Sequence[Any]], place: str) -> Axis:
         if length > MOST_VALUES:
             raise BadValue(f"{place}: '{key}' must have at most {MOST_VALUES} values, but has {length}.")
     if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        found = ", ".join(f"'{key}' has {length}" for key, length in lengths.items())
         raise BadValue(f"{place}: keys that change together must have equally many values, but {found}.")
     rows = tuple(zip(*([_sound(value, key, place) for value in values] for key, values in columns.items())))
     double = _double(rows)
@@ -247,7 +247,7 @@ def _called(name: str, arguments: str, place: str) -> list[Any]:
     if name not in _MAKERS:
         known = [*_MAKERS, "round"]
         hint = did_you_mean(name, known) or f"there are {', '.join(known)}."
-        raise BadValue(f"{place}: '{name}' is no function of axes; {hint} Text is put in quotes.")
+        raise BadValue(f"{place}: '{brief(name, 40)}' is no function of axes; {hint} Text is put in quotes.")
     numbers = [_number(parsed_value(part.strip()), name, place) for part in split(arguments, ",")]
     return _MAKERS[name](numbers, place)
 
