@@ -115,11 +115,10 @@ def distances(
     What `compare` averages: each float64 (replica, time), where the theories give it. What is about the mean of all
     replicas, of a theory that has no frequencies, is the same in each.
     """
-    replicas = result.sizes.get("replica", 1)
-    found = {
-        name: np.broadcast_to(values, (replicas, values.shape[1]))
-        for name, values in _distances(result, reference).items()
-    }
+    replicas, found = result.sizes.get("replica", 1), _distances(result, reference)
+    for name, values in found.items():
+        if len(values) != replicas:
+            found[name] = np.broadcast_to(values, (replicas, values.shape[1]))
     found.pop("energy_drift", None)
     about = {name: dict(zip(("units", "long_name"), _ABOUT[name])) for name in found}
     return {name: (("replica", "time"), values, about[name]) for name, values in found.items()}

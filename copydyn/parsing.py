@@ -280,6 +280,18 @@ _READ_BY: dict[Any, Callable[[Any], Any]] = {
 }
 
 
+def quickly(maker: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    """Make what `Reader.make` would of the same values, without words for what is wrong with them.
+
+    Raises
+    ------
+    ValueError, Refusal
+        If anything is.
+    """
+    model = _model(maker, 0).model_validate(values)
+    return maker(**{key: getattr(model, key) for key in model.model_fields_set})
+
+
 def _is_record(annotation: Any) -> bool:
     """Tell whether values of ``annotation`` are made of tables."""
     return is_dataclass(annotation)

@@ -7,6 +7,7 @@ are started anew. Neither needs `if __name__ == "__main__"` in the user's script
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import selectors
@@ -245,6 +246,7 @@ def serve(line: socket.socket) -> None:
     """Answer one task after the other, until whoever asks is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the sweep decides
     signal.signal(signal.SIGTERM, _interrupt)
+    gc.freeze()  # what came with the process stays: to look through it again and again would cost more than short runs
     inbox = _Inbox(line)
     while True:
         task = inbox.next()

@@ -332,13 +332,32 @@ class Recipe:
             self._templates[theory] = self._new_template(theory)
         return self._templates[theory]
 
-    def _new_template(self, theory: int) -> _Template:
-        marks = {key: f"\0{number}" for number, key in enumerate(key for axis in self.axes for key in axis.keys)}
-        marked = self.tables_at(marks)
-        own = marked.get("theory", {})
+    def plain_table(self, theory: int) -> PlainTable | None:
+        """Give the table of a theory if sweeping changes nothing but words and numbers in it; None otherwise."""
+        marks = self._marks()
+        own = self._own_table(theory, self.tables_at(marks))
+        swept = {name: key for key, mark in marks.items() for name, value in own.items() if value == mark}
+        fixed = {name: value for name, value in own.items() if name not in swept}
+        kind = fixed.pop("kind", None)
+        nested = any(isinstance(value, (dict, list)) for value in fixed.values())
+        return PlainTable(kind, fixed, swept) if isinstance(kind, str) and not nested else None
+
+    def _marks(self) -> dict[str, str]:
+        """Give each swept key a value by which its place is found."""
+        return {key: f"\0{number}" for number, key in enumerate(key for axis in self.axes for key in axis.keys)}
+
+    def _own_table(self, theory: int, tables: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the table of a theory, its name left out."""
+        own = tables.get("theory", {})
         own = dict(own[theory] if isinstance(own, list) else own)
         own.pop("name", None)
         own.setdefault("kind", "CopyDynamics")
+        return own
+
+    def _new_template(self, theory: int) -> _Template:
+        marks = self._marks()
+        marked = self.tables_at(marks)
+        own = self._own_table(theory, marked)
         tables = canonical({name: marked.get(name, {}) for name in DECIDE} | {"theory": own})
         tables |= {"seed": self.seed, "code": self.code, "numpy": self.numpy}
         files = [path for path in _paths_in(tables) if path[0] != "\0"]
@@ -353,6 +372,27 @@ class Recipe:
         ends = [(number, key.split(".")[-1]) for number, key in enumerate(marks) if number in order]
         paths = [number for number, end in ends if end == "path" or end in DECIDE]
         return _Template(said[::2], order, tuple(lengths), paths, files)
+
+
+class PlainTable(NamedTuple):
+    """The table of a theory in which sweeping changes nothing but words and numbers.
+
+    Parameters
+    ----------
+    kind : str
+    fixed : dict
+        What does not change.
+    swept : dict
+        Name of a parameter to the key that changes it.
+    """
+
+    kind: str
+    fixed: dict[str, Any]
+    swept: dict[str, str]
+
+    def filled(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Give what changes, at a point."""
+        return {name: values[key] for name, key in self.swept.items()}
 
 
 class _Template(NamedTuple):

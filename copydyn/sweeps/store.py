@@ -24,7 +24,7 @@ import time
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple
@@ -119,11 +119,7 @@ class Record:
 
     def text(self) -> bytes:
         """Write the record: one line of JSON, and its SHA-256."""
-        body = asdict(self)
-        body["entries"] = [
-            {key: value for key, value in entry.items() if value not in ("", None) or key == "theory"}
-            for entry in body["entries"]
-        ]
+        body = {**vars(self), "entries": [_worth_saying(entry) for entry in self.entries]}
         line = json.dumps(
             {"copydyn record": FORMAT, **body}, ensure_ascii=False, separators=(",", ":"), default=str
         ).encode()
@@ -186,6 +182,10 @@ def _whole(number: Any) -> bool:
 
 class Damaged(Exception):
     """A file is not what its record says."""
+
+
+def _worth_saying(entry: Entry) -> dict[str, Any]:
+    return {key: value for key, value in vars(entry).items() if value not in ("", None) or key == "theory"}
 
 
 def name_of(entries: Iterable[Entry]) -> str:

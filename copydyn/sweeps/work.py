@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ import xarray as xr
 
 from copydyn.comparison import distances
 from copydyn.experiment import Experiment
+from copydyn.parsing import quickly
 from copydyn.refusal import BadValue, Refusal
 from copydyn.runs import checkpoint
 from copydyn.runs.conduct import SHORT, Checkpoint, TimedOut, time_limit
@@ -26,10 +28,10 @@ from copydyn.scenario import read_experiment, read_theory
 from copydyn.source import Override, Source
 from copydyn.streams import code_stamp
 from copydyn.sweeps.asked import recipe_in
-from copydyn.sweeps.recipe import Block, Recipe, Strand, Target, digests, json_copy
+from copydyn.sweeps.recipe import Block, PlainTable, Recipe, Strand, Target, digests, json_copy
 from copydyn.sweeps.rows import MOST_BYTES, Frame, Row, Shape, Shelf, grouped, packed, row_of
 from copydyn.sweeps.store import Damaged, Entry, Record, Store, name_of, named
-from copydyn.theories import Schrodinger
+from copydyn.theories import THEORIES, Schrodinger
 from copydyn.theory import Theory
 from copydyn.toml_text import shown
 from copydyn.version import __version__
@@ -117,6 +119,7 @@ class _Desk:
         self.strands = self.recipe.strands_of(task.block)
         self.keys = [self.recipe.key(strand, strand.first, strand.replicas) for strand in self.strands]
         self.block_name = named(self.keys)
+        self.room = self.store.drafts
         self.drafts = set(os.listdir(self.store.drafts))
         self.entries: dict[str, Entry] = {}
         self.rows: dict[str, Row] = {}  # in memory
@@ -188,7 +191,7 @@ class _Desk:
         """Make one run."""
         values = self.recipe.values(strand.point)
         begun = time.perf_counter()
-        keep = Checkpoint(self.store.drafts / f"{key}.checkpoint", CHECKPOINT)
+        keep = Checkpoint(self.room / f"{key}.checkpoint", CHECKPOINT)
         fault = detail = ""
         row = None
         try:
@@ -364,6 +367,7 @@ class Builder:
         self._experiment: tuple[list[Any], Experiment] | None = None
         self._reference: tuple[list[Any], xr.Dataset] | None = None
         self._theory: tuple[list[Any], Theory] | None = None
+        self._plain: dict[int, PlainTable | None] = {}
         self._frame: tuple[Experiment, type[Theory], Frame] | None = None
 
     def row(
@@ -407,8 +411,19 @@ class Builder:
         """Give a theory with the parameters of a point."""
         said = [theory, *(values[key] for key in self._keys_of_theories)]
         if self._theory is None or self._theory[0] != said:
-            self._theory = (said, read_theory(self.source(values), theory))
+            self._theory = (said, self._new_theory(theory, values))
         return self._theory[1]
+
+    def _new_theory(self, theory: int, values: Mapping[str, Any]) -> Theory:
+        """Make a theory; where only numbers and words of its table change, without reading the whole scenario again."""
+        if theory not in self._plain:
+            self._plain[theory] = self.recipe.plain_table(theory)
+        plain = self._plain[theory]
+        if plain is not None:
+            with suppress(ValueError, TypeError, Refusal):  # whose sentences are made below, with their place
+                made: Theory = quickly(THEORIES[plain.kind], {**plain.fixed, **plain.filled(values)})
+                return made
+        return read_theory(self.source(values), theory)
 
 
 class _Own(threading.local):
