@@ -403,7 +403,14 @@ def test_a_target_meets_its_error_as_often_as_it_says(monkeypatch):
 # ---- stopping and going on
 
 
-LONG = ["theory.copies=400000,500000", "schedule.stop=100", "schedule.points=3", "--replicas=1", "--jobs=2", "--seed=5"]
+LONG = [
+    "theory.copies=1000000,1200000",
+    "schedule.stop=100",
+    "schedule.points=3",
+    "--replicas=1",
+    "--jobs=2",
+    "--seed=5",
+]
 
 INTERRUPTED = """
 import sys
