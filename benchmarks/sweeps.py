@@ -92,6 +92,7 @@ def burnt(points: int, seconds: float) -> float:
     """Seconds on the wall that the points take one after the other without a sweep; on a busy machine, more."""
     burning = Burning(seconds)
     experiment = asked_experiment()
+    burning.evolve(experiment)  # makes the result, and imports what that takes
     begun = time.perf_counter()
     for _ in range(points):
         burning.evolve(experiment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,10 @@ _ABOUT = {
     "expected_energy_drift": ("energy", "mean energy of the reference less its first value"),
     "extinct": ("labels", "number of labels without a copy"),
 }
+
+_DESCRIBED = {name: {"units": units, "long_name": said} for name, (units, said) in _ABOUT.items()}
+
+_REPLICA_TIME = ("replica", "time")
 
 
 def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = None) -> xr.Dataset:
@@ -58,7 +63,7 @@ def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = 
         results.check(dataset)
     _same_axis(result, reference, "time")
     _same_axis(result, reference, "beable")
-    series = _distances(result, reference)
+    series = _distances(results.arrays(result), results.arrays(reference))
     data: dict[str, Any] = {}
     for name, values in series.items():
         units, long_name = _ABOUT[name]
@@ -108,20 +113,26 @@ def _why_no_law(result: xr.Dataset) -> str:
 
 
 def distances(
-    result: xr.Dataset, reference: xr.Dataset
+    ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], replicas: int
 ) -> dict[str, tuple[tuple[str, str], np.ndarray, dict[str, Any]]]:
     """Measure every replica by itself, as variables of a Dataset: max_deviation, total_variation, infidelity, extinct.
 
     What `compare` averages: each float64 (replica, time), where the theories give it. What is about the mean of all
     replicas, of a theory that has no frequencies, is the same in each.
+
+    Parameters
+    ----------
+    ours, theirs : mapping of str to array
+        Variables of a result and of a reference (`copydyn.result.arrays`), read once where a reference serves many.
+    replicas : int
+        Of the result.
     """
-    replicas, found = result.sizes.get("replica", 1), _distances(result, reference)
+    found = _distances(ours, theirs)
+    found.pop("energy_drift", None)
     for name, values in found.items():
         if len(values) != replicas:
             found[name] = np.broadcast_to(values, (replicas, values.shape[1]))
-    found.pop("energy_drift", None)
-    about = {name: dict(zip(("units", "long_name"), _ABOUT[name])) for name in found}
-    return {name: (("replica", "time"), values, about[name]) for name, values in found.items()}
+    return {name: (_REPLICA_TIME, values, _DESCRIBED[name]) for name, values in found.items()}
 
 
 class Verdict(NamedTuple):
@@ -176,30 +187,31 @@ def kets_of(dataset: xr.Dataset) -> np.ndarray | None:
 
     An ensemble encodes psi_a = sqrt(n_a/N) exp(-i phi_a) only while its phases are aligned.
     """
-    variables = dataset.variables
-    if "state" in variables:
-        return np.asarray(variables["state"].values)
-    if "phase" not in variables or "coherence" in variables:
+    return _kets(results.arrays(dataset))
+
+
+def _kets(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    if "state" in arrays:
+        return arrays["state"]
+    if "phase" not in arrays or "coherence" in arrays:
         return None
-    factor = np.exp(-1j * np.nan_to_num(variables["phase"].values))
-    return np.asarray(np.sqrt(variables["frequency"].values) * factor)
+    factor = np.exp(-1j * np.nan_to_num(arrays["phase"]))
+    return np.asarray(np.sqrt(arrays["frequency"]) * factor)
 
 
-def _distances(result: xr.Dataset, reference: xr.Dataset) -> dict[str, np.ndarray]:
+def _distances(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Each distance, float64 (replica, time)."""
-    ours, theirs = result.variables, reference.variables  # which are reached ten times as fast as the DataArrays
-    expected = theirs["probability"].values
-    found = ours["frequency"].values if "frequency" in ours else ours["probability"].values[None]
-    away = np.abs(found - expected)
-    series = {"max_deviation": away.max(axis=-1), "total_variation": 0.5 * away.sum(axis=-1)}
-    ket, expected_ket = kets_of(result), kets_of(reference)
+    found = ours["frequency"] if "frequency" in ours else ours["probability"][None]
+    away = np.abs(found - theirs["probability"])
+    series = {"max_deviation": np.maximum.reduce(away, axis=-1), "total_variation": 0.5 * np.add.reduce(away, axis=-1)}
+    ket, expected_ket = _kets(ours), _kets(theirs)
     if ket is not None and expected_ket is not None and expected_ket.shape[0] == 1:
         series["infidelity"] = _infidelity(ket, expected_ket)
     if "energy" in ours:
-        energy = ours["energy"].values
+        energy = ours["energy"]
         series["energy_drift"] = energy - energy[:, :1]
     if "counts" in ours:
-        series["extinct"] = (ours["counts"].values == 0).sum(axis=-1).astype(float)
+        series["extinct"] = (ours["counts"] == 0).sum(axis=-1).astype(float)
     return series
 
 

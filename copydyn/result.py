@@ -125,6 +125,12 @@ def check(result: xr.Dataset) -> None:
             raise BadValue("the counts of an ensemble must keep their sum, but it changes.")
 
 
+def arrays(result: xr.Dataset) -> dict[str, np.ndarray]:
+    """Give the values of its variables by name, times and labels left out: a Dataset takes long to look them up."""
+    variables = result.variables.items()
+    return {str(name): variable.values for name, variable in variables if not isinstance(variable, xr.IndexVariable)}
+
+
 def write(result: xr.Dataset, path: Path | BytesIO) -> None:
     """Write ``result`` as netCDF; complex variables get a last dimension `part` (real, imaginary)."""
     check(result)

@@ -405,6 +405,7 @@ def test_a_target_meets_its_error_as_often_as_it_says(monkeypatch):
 
 LONG = [
     "theory.copies=1000000,1200000",
+    'theory.engine="exact"',  # auto would leap, and be done before a checkpoint is due
     "schedule.stop=100",
     "schedule.points=3",
     "--replicas=1",
@@ -423,7 +424,8 @@ sys.exit(main(["sweep", "rabi", *sys.argv[2:], "--out", sys.argv[1]]))
 
 def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(tmp_path, capsys):
     """Sent to the whole process group, as a terminal does, once a long run has left a checkpoint."""
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    # one thread, or the workers would be started anew, and know nothing of CHECKPOINT
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "ignore", "-c", INTERRUPTED, str(tmp_path / "out"), *LONG]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
     deadline = time.monotonic() + 100.0
@@ -442,7 +444,7 @@ def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(tmp_path, caps
     assert "0 of 2 are there, 0 failed, 2 missing" in told
     assert ", interrupted, " in told
     assert list((tmp_path / "out").glob("drafts/*.checkpoint"))
-    fixed = ("schedule.stop=100", "schedule.points=3")
+    fixed = LONG[1:4]
     run(tmp_path / "out", LONG[0], fixed=fixed, replicas=1, seed=5)
     assert os.listdir(tmp_path / "out" / "drafts") == []
     run(tmp_path / "peace", LONG[0], fixed=fixed, replicas=1, seed=5)

@@ -23,6 +23,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import xarray as xr
+
 from copydyn.refusal import Refusal
 from copydyn.sweeps.recipe import Block
 from copydyn.sweeps.work import Outcome, Task, work
@@ -200,6 +202,7 @@ class _Worker:
 def _hired(others: Sequence[socket.socket]) -> _Worker:
     ours, theirs = socket.socketpair()
     if _may_fork():
+        xr.Variable((), 0.0)  # imports what xarray looks for when it first meets an array, once for all workers
         pid = os.fork()
         if pid == 0:
             _begin_as_child([ours, *others], theirs)

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from copydyn.comparison import distances
 from copydyn.experiment import Experiment
 from copydyn.parsing import quickly
 from copydyn.refusal import BadValue, Refusal
+from copydyn.result import arrays as result_arrays
 from copydyn.runs import checkpoint
 from copydyn.runs.conduct import SHORT, Checkpoint, TimedOut, time_limit
 from copydyn.scenario import read_experiment, read_theory
@@ -41,6 +42,8 @@ FLUSH = 5.0
 
 CHECKPOINT = 60.0
 """Seconds between the checkpoints of a long run."""
+
+_NO_LIMIT = nullcontext()
 
 FEWEST = 30
 """Replicas before which a point is not taken to have reached its target: an error must be known to be believed."""
@@ -123,6 +126,7 @@ class _Desk:
         self.drafts = set(os.listdir(self.store.drafts))
         self.entries: dict[str, Entry] = {}
         self.rows: dict[str, Row] = {}  # in memory
+        self.held = 0  # their bytes
         self.shapes: dict[str, Shape | None] = {}
         self.homes: dict[str, str] = {}  # names of the files that runs already stand in
         self.foreign: set[str] = set()
@@ -191,11 +195,12 @@ class _Desk:
         """Make one run."""
         values = self.recipe.values(strand.point)
         begun = time.perf_counter()
-        keep = Checkpoint(self.room / f"{key}.checkpoint", CHECKPOINT)
+        draft = f"{key}.checkpoint"
+        keep = Checkpoint(self.room / draft, CHECKPOINT)
         fault = detail = ""
         row = None
         try:
-            with time_limit(self.timeout):
+            with _NO_LIMIT if self.timeout is None else time_limit(self.timeout):
                 row = self.builder.row(strand.theory, values, self.recipe.seed, first, replicas, keep)
         except Refusal as refusal:
             fault = str(refusal).split("\n")[0]
@@ -209,7 +214,7 @@ class _Desk:
             fault = f"copydyn itself is at fault: {type(cause).__name__}: {str(cause) or 'no more is known'}."
             detail = traceback.format_exc()
         seconds = round(time.perf_counter() - begun, 6)
-        if seconds > SHORT or keep.path.name in self.drafts:
+        if seconds > SHORT or draft in self.drafts:
             checkpoint.remove(keep.path)
         error = None
         if moments is not None and row is not None:
@@ -239,6 +244,7 @@ class _Desk:
         self.shapes[key] = None if row is None else row.shape
         if row is not None:
             self.rows[key] = row
+            self.held += row.size
 
     def _flush(self, *, last: bool = False) -> None:
         """Commit what is not yet."""
@@ -273,8 +279,9 @@ class _Desk:
                 self.store.remove(name)
 
     def _make_room(self) -> None:
-        if sum(row.size for row in self.rows.values()) > MOST_HELD:
+        if self.held > MOST_HELD:
             self.rows.clear()
+            self.held = 0
 
     def _grouped(self, keys: Sequence[str]) -> list[list[str]]:
         groups = grouped([self.shapes[key] for key in keys])
@@ -365,7 +372,7 @@ class Builder:
         self._keys_of_theories = [key for key in keys if key.split(".")[0] == "theory"]
         self._keys_of_experiments = [key for key in keys if key not in self._keys_of_theories]
         self._experiment: tuple[list[Any], Experiment] | None = None
-        self._reference: tuple[list[Any], xr.Dataset] | None = None
+        self._reference: tuple[list[Any], dict[str, np.ndarray]] | None = None
         self._theory: tuple[list[Any], Theory] | None = None
         self._plain: dict[int, PlainTable | None] = {}
         self._frame: tuple[Experiment, type[Theory], Frame] | None = None
@@ -384,7 +391,9 @@ class Builder:
         result = made.evolve(experiment, seed, replicas, first=first, keep=keep)
         if self._frame is None or self._frame[0] is not experiment or self._frame[1] is not type(made):
             self._frame = (experiment, type(made), Frame.of(result))
-        return row_of(result, distances(result, self.reference(values)), self._frame[2])
+        arrays = result_arrays(result)
+        besides = distances(arrays, self.reference(values), result.sizes.get("replica", 1))
+        return row_of(result, arrays, besides, self._frame[2])
 
     def source(self, values: Mapping[str, Any]) -> Source:
         """Give the scenario with the values of a point in their places."""
@@ -400,11 +409,11 @@ class Builder:
             self._experiment = (said, read_experiment(self.source(values)))
         return self._experiment[1]
 
-    def reference(self, values: Mapping[str, Any]) -> xr.Dataset:
+    def reference(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Give what the Schrödinger equation says of the point's experiment."""
         said = [values[key] for key in self._keys_of_experiments]
         if self._reference is None or self._reference[0] != said:
-            self._reference = (said, Schrodinger().evolve(self.experiment(values)))
+            self._reference = (said, result_arrays(Schrodinger().evolve(self.experiment(values))))
         return self._reference[1]
 
     def theory(self, theory: int, values: Mapping[str, Any]) -> Theory:
