@@ -16,7 +16,7 @@ from scipy import sparse
 
 from copydyn.array_files import blamed_on, read_array
 from copydyn.experiment import Experiment, Preparation, Schedule, System
-from copydyn.inputs import Matrix, as_unitary
+from copydyn.inputs import Matrix, as_unitary, dense
 from copydyn.refusal import BadValue
 from copydyn.systems.square_lattice import coordinates
 
@@ -118,7 +118,7 @@ def energy(system: System) -> Basis:
     """
     _require_dense(system)
     h = system.pulses[0].hamiltonian
-    vectors = np.linalg.eigh(h if isinstance(h, np.ndarray) else h.toarray())[1]
+    vectors = np.linalg.eigh(dense(h))[1]
     largest = vectors[np.argmax(np.abs(vectors).round(8), axis=0), np.arange(system.size)]
     return Basis((vectors * (np.abs(largest) / largest)).conj().T, (), "energy level")
 

@@ -215,6 +215,13 @@ class Experiment:
         return cls(System(hamiltonian, hbar=hbar, **about), Preparation(psi0), Schedule(tlist, e_ops))
 
 
+def as_experiment(experiment: Any) -> Experiment:
+    """Refuse what is no experiment."""
+    if not isinstance(experiment, Experiment):
+        raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
+    return experiment
+
+
 def joint_labels(parts: Sequence[Part]) -> tuple[str, ...]:
     """Name the joint values (a_A, a_B, ...) of the parts' labels, the last part running fastest; none without parts."""
     return tuple(f"({','.join(own)})" for own in product(*(part.labels for part in parts))) if parts else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import reprlib
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -90,7 +91,7 @@ def as_unitary(matrix: Any, name: str = "U") -> np.ndarray:
         If it is empty, not square, not finite, or if U U^+ differs from 1 by more than `UNITARY_TOLERANCE`.
     """
     square = _as_square(matrix, name)
-    u = np.array(square if isinstance(square, np.ndarray) else square.toarray())
+    u = np.array(dense(square))
     if not np.all(np.isfinite(u)):
         raise BadValue(f"{name} must be finite, but {_first_bad_entry(u)}; check how the matrix was made.")
     with np.errstate(over="ignore", invalid="ignore"):
@@ -213,6 +214,18 @@ def as_real(value: Any, name: str, *, positive: bool = False) -> float:
     if positive and real <= 0.0:
         raise BadValue(f"{name} must be > 0, but is {real:g}.")
     return real
+
+
+def choose(value: Any, name: str, options: Sequence[str]) -> None:
+    """Refuse a ``value`` that is none of the ``options``."""
+    if not isinstance(value, str) or value not in options:
+        found = "is missing" if value == "" else f"is {shown(value)}"
+        raise BadValue(f"{name} must be one of {', '.join(options)}, but {found}.")
+
+
+def dense(matrix: Matrix) -> np.ndarray:
+    """Give a matrix as an array."""
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
 
 
 def shown(value: Any) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from copydyn.array_files import blamed_on, read_array
 from copydyn.experiment import Preparation, System
-from copydyn.inputs import as_ket, as_real, as_whole
+from copydyn.inputs import as_ket, as_real, as_whole, dense
 from copydyn.refusal import BadValue
 from copydyn.systems.square_lattice import as_pair, coordinates
 
@@ -104,7 +104,7 @@ def eigenstate(system: System, level: int = 0) -> Preparation:
             f"{system.size} to choose from; give the ket itself."
         )
     h = system.pulses[0].hamiltonian
-    vectors = np.linalg.eigh(h if isinstance(h, np.ndarray) else h.toarray())[1]
+    vectors = np.linalg.eigh(dense(h))[1]
     return Preparation(vectors[:, number], normalise=True)
 
 

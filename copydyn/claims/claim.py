@@ -10,7 +10,7 @@ from typing import NamedTuple
 import xarray as xr
 
 from copydyn.experiment import Experiment
-from copydyn.refusal import BadValue
+from copydyn.inputs import choose
 
 SAFETY = 2.0
 """Standard errors that a bound allows for."""
@@ -80,10 +80,3 @@ class ClaimOfOne(Claim):
     @abstractmethod
     def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:
         """Say whether the rule is kept."""
-
-
-def choose(value: str, name: str, options: Sequence[str]) -> None:
-    """Refuse a ``value`` that is none of the ``options``."""
-    if value not in options:
-        found = f"is '{value}'" if value else "is missing"
-        raise BadValue(f"{name} must be one of {', '.join(options)}, but {found}.")

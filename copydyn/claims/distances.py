@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from copydyn.claims.claim import SAFETY, Claim, ClaimOfOne, Finding, choose
-from copydyn.inputs import as_real
+from copydyn.claims.claim import SAFETY, Claim, ClaimOfOne, Finding
+from copydyn.inputs import as_real, choose
 from copydyn.refusal import BadValue
 from copydyn.wording import plus_minus
 

@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from copydyn.claims.claim import Claim, ClaimOfOne, Finding, choose
+from copydyn.claims.claim import Claim, ClaimOfOne, Finding
 from copydyn.claims.copies import FALSE_ALARM
 from copydyn.experiment import Experiment
-from copydyn.inputs import as_real
+from copydyn.inputs import as_real, choose
 from copydyn.irreversible.signalling import witness
 from copydyn.refusal import BadValue
 

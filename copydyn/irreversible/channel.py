@@ -56,7 +56,7 @@ class Ensemble(NamedTuple):
         vectors, kept = self.chi.levels.vectors, self.kept[:, None]
         kets = self.chi.levels.phi(self.times) @ vectors.T
         ended = ((vectors * self.chi.average) @ vectors.conj().T).astype(complex)
-        rho = np.multiply.outer(1.0 - kept[:, 0], ended)
+        rho = np.multiply.outer(1.0 - kept[:, 0], ended.view(float)).view(complex)  # numpy has no real times complex
         rho += (kept * kets)[:, :, None] * kets.conj()[:, None, :]
         return np.asarray(rho)
 

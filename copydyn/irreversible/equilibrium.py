@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from copydyn.experiment import Experiment
-from copydyn.inputs import as_hermitian, as_real, as_reals, shown
+from copydyn.inputs import as_hermitian, as_real, as_reals, choose, dense, shown
 from copydyn.irreversible.levels import Levels, levels_of
 from copydyn.refusal import BadValue
 
@@ -65,9 +65,8 @@ class Window:
     sectors: str = "none"
 
     def __post_init__(self) -> None:
-        for value, name, options in ((self.rule, "rule", RULES), (self.sectors, "sectors", SECTORS)):
-            if value not in options:
-                raise BadValue(f"{name} must be one of {', '.join(options)}, but is {shown(value)}.")
+        choose(self.rule, "rule", RULES)
+        choose(self.sectors, "sectors", SECTORS)
         object.__setattr__(self, "width", as_real(self.width, "width", positive=True))
         for name in ("weights", "charge"):
             object.__setattr__(self, name, _frozen(getattr(self, name), name))
@@ -368,11 +367,10 @@ def _distinct(values: np.ndarray) -> np.ndarray:
 def _matrix(entries: Any, size: int, name: str) -> np.ndarray:
     """Give what `_frozen` has kept as a Hermitian matrix."""
     array = np.asarray(entries)
-    square = np.diag(as_reals(array, name)) if array.ndim == 1 else as_hermitian(array, name)
-    dense = square if isinstance(square, np.ndarray) else square.toarray()
-    if dense.shape[0] != size:
-        raise BadValue(f"{name} must have one entry for each of the {size} beables, but has {dense.shape[0]}.")
-    return dense if np.any(dense.imag) else dense.real
+    square = np.diag(as_reals(array, name)) if array.ndim == 1 else dense(as_hermitian(array, name))
+    if square.shape[0] != size:
+        raise BadValue(f"{name} must have one entry for each of the {size} beables, but has {square.shape[0]}.")
+    return square if np.any(square.imag) else square.real
 
 
 def _frozen(entries: Any, name: str) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from copydyn.experiment import Experiment
-from copydyn.inputs import Matrix, as_hermitian, as_real, as_reals
+from copydyn.inputs import Matrix, as_hermitian, as_real, as_reals, dense
 from copydyn.irreversible.channel import Ensemble
 from copydyn.irreversible.equilibrium import Equilibrium, Window, equilibrium_of
 from copydyn.refusal import BadValue
@@ -28,7 +28,7 @@ def two_time_correlation(chi: Equilibrium, rate: float, a: Matrix, b: Matrix, ti
         Counted from the preparation.
     """
     levels = chi.levels
-    told = [levels.vectors.conj().T @ (_dense(one) @ levels.vectors) for one in (a, b)]
+    told = [levels.vectors.conj().T @ (_observable(one) @ levels.vectors) for one in (a, b)]
     times = as_reals(times, "times")
     turns = np.exp(-1j * np.outer(times, levels.frequencies))
     struck = told[1] @ levels.amplitudes
@@ -57,7 +57,7 @@ def long_time_variance(chi: Equilibrium, operator: Matrix, noise: str = "complex
     if noise not in ("real", "complex"):
         raise BadValue(f"noise must be one of real, complex, but is {noise!r}.")
     vectors = chi.levels.vectors[:, window]
-    inside = vectors.conj().T @ (_dense(operator) @ vectors)
+    inside = vectors.conj().T @ (_observable(operator) @ vectors)
     size = window.size
     spread = float(np.sum(np.abs(inside) ** 2) / size - (np.trace(inside).real / size) ** 2)
     return spread / (size + 1) if noise == "complex" else 2.0 * spread / (size + 2)
@@ -118,6 +118,5 @@ def scan_of_sizes(
     return xr.Dataset(data, {"degrees": ("degrees", sizes, about)}, attrs={"strength": strength, "time": span})
 
 
-def _dense(operator: Matrix) -> np.ndarray:
-    square = as_hermitian(operator, "operator")
-    return square if isinstance(square, np.ndarray) else square.toarray()
+def _observable(operator: Matrix) -> np.ndarray:
+    return dense(as_hermitian(operator, "operator"))

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from copydyn.experiment import Experiment
-from copydyn.inputs import shown
+from copydyn.inputs import dense, shown
 from copydyn.refusal import BadValue
 
 MOST_LEVELS = 4096
@@ -143,8 +143,7 @@ def levels_of(experiment: Experiment, phase_rule: str = "auto") -> Levels:
         )
     if phase_rule not in PHASE_RULES:
         raise BadValue(f"phase_rule must be one of {', '.join(PHASE_RULES)}, but is {shown(phase_rule)}.")
-    h = system.pulses[0].hamiltonian
-    full = h if isinstance(h, np.ndarray) else h.toarray()
+    full = dense(system.pulses[0].hamiltonian)
     is_real = not np.any(full.imag)
     if phase_rule == "real" and not is_real:
         raise BadValue("phase_rule must not be 'real' where H is complex and has no real eigenvectors; take 'largest'.")

@@ -1,25 +1,41 @@
-"""What a result says of an ensemble that is known as density matrices."""
+"""What a result says: of an ensemble that is known as density matrices, of trajectories, of both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
+from copydyn import result
 from copydyn.experiment import Experiment
-from copydyn.inputs import Matrix
+from copydyn.inputs import Matrix, dense
 from copydyn.irreversible import thermodynamics as thermal
 from copydyn.irreversible.settings import MOST_ENTRIES
+from copydyn.observables import energies, expectations
+from copydyn.refusal import BadValue
 
 MOST_BEABLES = 256
 """Beables beyond which the ensemble is not followed as a matrix."""
 
 
-def followed(experiment: Experiment) -> bool:
-    """Say whether the density matrices of an experiment are small enough to be followed and kept."""
+def followed(experiment: Experiment, scheme: str) -> bool:
+    """Say whether the density matrices of an experiment are small enough to be followed and kept.
+
+    Raises
+    ------
+    BadValue
+        If they are not, and the ``scheme`` gives nothing else.
+    """
     size, times = experiment.system.size, experiment.tlist.size
-    return size <= MOST_BEABLES and times * size**2 <= MOST_ENTRIES
+    small = size <= MOST_BEABLES and times * size**2 <= MOST_ENTRIES
+    if scheme == "ensemble" and not small:
+        raise BadValue(
+            f"an ensemble can be followed with up to {MOST_BEABLES} beables and 2^22 entries, but {size} beables at "
+            f"{times} save times are asked for; take scheme 'splitting'."
+        )
+    return small
 
 
 def read_off(
@@ -57,12 +73,50 @@ def read_off(
     return variables
 
 
-def means(experiment: Experiment, rho: np.ndarray) -> np.ndarray:
-    """Tr(A rho) of every e_op, float64 (1, time, e_op)."""
-    columns = [np.einsum("tab,ba->t", rho, dense(operator)).real for operator in experiment.e_ops.values()]
-    return np.stack(columns, axis=-1)[None]
+def trace_with(rho: np.ndarray) -> Callable[[Matrix], np.ndarray]:
+    """Give A -> Tr(A rho), float64 (time,), for rho (time, beable, beable)."""
+    return lambda operator: np.einsum("tab,ba->t", rho, dense(operator)).real
 
 
-def dense(operator: Matrix) -> np.ndarray:
-    """Give a matrix as an array."""
-    return operator if isinstance(operator, np.ndarray) else operator.toarray()
+def alone(
+    experiment: Experiment, variables: Mapping[str, Any], mean: Callable[[Matrix], np.ndarray], attrs: Mapping[str, Any]
+) -> xr.Dataset:
+    """Make the result of an ensemble without trajectories: what each of them would tell is told once, of the mean.
+
+    Parameters
+    ----------
+    variables : dict
+        With mean_energy.
+    mean : callable
+        A -> Tr(A rho), float64 (time,).
+    """
+    told = {**variables, "energy": variables["mean_energy"][None], "status": np.array(["ok"])}
+    if experiment.e_ops:
+        told["expect"] = np.stack([mean(operator) for operator in experiment.e_ops.values()], axis=-1)[None]
+    return result.new(experiment, told, {**attrs, "replicas": 1, "replica_spread": result.NONE})
+
+
+def with_runs(
+    experiment: Experiment,
+    variables: Mapping[str, Any],
+    states: np.ndarray,
+    seed: int,
+    attrs: Mapping[str, Any],
+) -> xr.Dataset:
+    """Make the result of trajectories, beside what is known of their ensemble.
+
+    Parameters
+    ----------
+    variables : dict
+        Without probability, that of the trajectories is taken.
+    states : complex128 (replica, time, beable)
+    """
+    told = {**variables, "state": states, "energy": energies(states, experiment)}
+    told["status"] = np.full(len(states), "ok")
+    if "probability" not in told:
+        weights = (np.abs(states) ** 2).mean(axis=0)
+        told["probability"] = weights / weights.sum(axis=1, keepdims=True)
+    if experiment.e_ops:
+        told["expect"] = expectations(experiment.e_ops, states)
+    about = {"seed": seed, "replicas": len(states), "replica_spread": result.MONTE_CARLO}
+    return result.new(experiment, told, {**attrs, **about})

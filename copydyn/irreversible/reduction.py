@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copydyn.experiment import System
-from copydyn.inputs import as_hermitian, shown
+from copydyn.inputs import as_hermitian, dense, shown
 from copydyn.refusal import BadType, BadValue
 
 TOLERANCE = 1e-9
@@ -81,6 +81,10 @@ class Reduction(NamedTuple):
         members = (np.arange(self.blocks)[:, None] == self.block).astype(float)
         return np.asarray(squares @ members.T)
 
+    def outcomes(self, kets: np.ndarray) -> np.ndarray:
+        """Give the number of the projector with most weight, int32 (...)."""
+        return np.argmax(self.weights(kets), axis=-1).astype(np.int32)
+
 
 def reduction_of(system: System, projectors: Any = "beables", part: str = "") -> Reduction:
     """Make the collapse basis of a system.
@@ -141,20 +145,19 @@ def of_matrices(projectors: Sequence[Any], size: int) -> Reduction:
     """Make the collapse basis of matrices, which must be projectors that sum to one."""
     matrices: list[np.ndarray] = []
     for k, one in enumerate(projectors):
-        square = as_hermitian(one, f"projectors[{k}]")
-        dense = square if isinstance(square, np.ndarray) else square.toarray()
-        if dense.shape[0] != size:
-            raise BadValue(f"projectors[{k}] must act on the {size} beables, but has shape {dense.shape}.")
-        off = float(np.abs(dense @ dense - dense).max())
+        matrix = dense(as_hermitian(one, f"projectors[{k}]"))
+        if matrix.shape[0] != size:
+            raise BadValue(f"projectors[{k}] must act on the {size} beables, but has shape {matrix.shape}.")
+        off = float(np.abs(matrix @ matrix - matrix).max())
         if off > TOLERANCE:
             raise BadValue(f"projectors[{k}] must be idempotent, P P = P, but misses it by {off:.3g}.")
         for other, before in enumerate(matrices):
-            overlap = float(np.abs(before @ dense).max())
+            overlap = float(np.abs(before @ matrix).max())
             if overlap > TOLERANCE:
                 raise BadValue(
                     f"projectors must be orthogonal to each other, but {other} and {k} overlap by {overlap:.3g}."
                 )
-        matrices.append(dense)
+        matrices.append(matrix)
     missing = float(np.abs(sum(matrices) - np.eye(size)).max())
     if missing > TOLERANCE:
         raise BadValue(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from copydyn.inputs import as_hermitian, as_real, shown
+from copydyn.inputs import as_hermitian, as_real, dense, shown
+from copydyn.irreversible.equilibrium import Window
 from copydyn.refusal import BadType, BadValue
+
+NOISES = ("real", "complex")
+"""Wiener processes as the paper prints them, or complex ones, whose law does not depend on the eigenvectors' phases."""
 
 MOST_ENTRIES = 2**22
 """Entries of density matrices that a result keeps (64 MB)."""
@@ -33,10 +35,20 @@ def as_step(step: Any) -> float:
     return real
 
 
-def choose(value: Any, name: str, options: tuple[str, ...]) -> None:
-    """Refuse a ``value`` that is none of the ``options``."""
-    if not isinstance(value, str) or value not in options:
-        raise BadValue(f"{name} must be one of {', '.join(options)}, but is {shown(value)}.")
+def as_window(window: Any) -> Window:
+    """Give a window, also by the name of its rule."""
+    if isinstance(window, str):
+        return Window(rule=window)
+    if not isinstance(window, Window):
+        raise BadType(f"window must be a Window or the name of its rule, but is {shown(window)}.")
+    return window
+
+
+def as_part(part: Any) -> str:
+    """Give the name of a part, which may be empty."""
+    if not isinstance(part, str):
+        raise BadType(f"part must be the name of a part, but is {shown(part)}.")
+    return part
 
 
 def as_projectors(projectors: Any) -> Any:
@@ -53,9 +65,7 @@ def as_projectors(projectors: Any) -> Any:
 def _as_projector(one: Any) -> tuple[Any, ...]:
     if isinstance(one, (list, tuple)) and all(isinstance(label, str) for label in one):
         return tuple(one)
-    square = as_hermitian(one, "projectors")
-    full = square if isinstance(square, np.ndarray) else square.toarray()
-    return tuple(tuple(row) for row in full.tolist())
+    return tuple(tuple(row) for row in dense(as_hermitian(one, "projectors")).tolist())
 
 
 def longest_step(step: float, fastest: float, *rates: float) -> float:

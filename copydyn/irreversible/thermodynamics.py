@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from copydyn.inputs import as_hermitian, as_whole
+from copydyn.inputs import as_hermitian, as_whole, dense
 from copydyn.refusal import BadValue
 
 NEGATIVE = 1e-9
@@ -25,14 +25,13 @@ def as_density(rho: object, name: str = "rho0") -> np.ndarray:
     BadType, BadValue
         If it is not Hermitian, not positive to 1e-9, or its trace is not one.
     """
-    square = as_hermitian(rho, name)
-    dense = square if isinstance(square, np.ndarray) else square.toarray()
-    trace, least = float(np.trace(dense).real), float(np.linalg.eigvalsh(dense)[0])
+    matrix = dense(as_hermitian(rho, name))
+    trace, least = float(np.trace(matrix).real), float(np.linalg.eigvalsh(matrix)[0])
     if abs(trace - 1.0) > NEGATIVE:
         raise BadValue(f"{name} must have trace one, but its trace is {trace:.10g}; divide it by that.")
     if least < -NEGATIVE:
         raise BadValue(f"{name} must have no negative eigenvalue, but has {least:.4g}; check how it was made.")
-    return dense
+    return matrix
 
 
 def von_neumann_entropy(rho: np.ndarray) -> np.ndarray:

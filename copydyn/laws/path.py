@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import Experiment, Segment
-from copydyn.inputs import Matrix
+from copydyn.inputs import Matrix, dense
 from copydyn.refusal import BadValue
 
 MOST_LABELS = 2048
@@ -74,9 +74,8 @@ class Flow:
         centre = float(diagonal.mean())
         upper = sparse.coo_array(sparse.triu(hamiltonian, k=1))
         couplings = sparse.csr_array(upper + upper.conj().T) / hbar
-        dense = hamiltonian if isinstance(hamiltonian, np.ndarray) else hamiltonian.toarray()
-        dense = dense - centre * np.eye(diagonal.size)
-        energies, modes = np.linalg.eigh(dense if np.any(dense.imag) else dense.real)
+        shifted = dense(hamiltonian) - centre * np.eye(diagonal.size)
+        energies, modes = np.linalg.eigh(shifted if np.any(shifted.imag) else shifted.real)
         middle = 0.5 * float(energies[0] + energies[-1])
         a, b = upper.coords
         return cls(

@@ -6,19 +6,17 @@ import json
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from copydyn import result
-from copydyn.experiment import Experiment
-from copydyn.inputs import as_real, as_whole, shown
+from copydyn.experiment import Experiment, as_experiment
+from copydyn.inputs import as_real, as_whole, choose, dense, shown
 from copydyn.irreversible.coloured import KINDS, born_drift
-from copydyn.irreversible.settings import as_rate, choose
+from copydyn.irreversible.readings import with_runs
+from copydyn.irreversible.settings import as_rate
 from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play
 from copydyn.kernels.driven import NORMAL, advance_driven, begin_noise
-from copydyn.observables import energies, expectations
 from copydyn.refusal import BadType, BadValue
 from copydyn.runs.conduct import Checkpoint
 from copydyn.streams import as_seed
@@ -104,8 +102,7 @@ class ColouredSUV:
             If H mixes beables, or one noise is to drive other than two.
         Interrupted
         """
-        if not isinstance(experiment, Experiment):
-            raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
+        as_experiment(experiment)
         replicas, seed = as_whole(replicas, "replicas", least=1), as_seed(seed)
         diagonal = self._diagonal(experiment)
         if self.step > FINE:
@@ -122,16 +119,6 @@ class ColouredSUV:
         times = experiment.tlist - experiment.tlist[0]
         phases = np.exp(1j * (np.angle(experiment.ket) - np.outer(times, diagonal)))
         states = np.sqrt(p) * phases
-        mean = p.mean(axis=0)
-        variables: dict[str, Any] = {
-            "probability": mean / mean.sum(axis=1, keepdims=True),
-            "state": states,
-            "energy": energies(states, experiment),
-            "outcome": np.argmax(p, axis=-1).astype(np.int32),
-            "status": np.full(replicas, "ok"),
-        }
-        if experiment.e_ops:
-            variables["expect"] = expectations(experiment.e_ops, states)
         attrs = {
             "theory": self.name,
             "theory_strength": self.strength,
@@ -141,11 +128,8 @@ class ColouredSUV:
             "theory_one_noise": int(self.one_noise),
             "theory_step": self.step,
             "outcome_weights": json.dumps(weights.tolist()),
-            "seed": seed,
-            "replicas": replicas,
-            "replica_spread": result.MONTE_CARLO,
         }
-        return result.new(experiment, variables, attrs)
+        return with_runs(experiment, {"outcome": np.argmax(p, axis=-1).astype(np.int32)}, states, seed, attrs)
 
     def _diagonal(self, experiment: Experiment) -> np.ndarray:
         """H_aa / hbar, float64 (beable,)."""
@@ -154,8 +138,7 @@ class ColouredSUV:
             raise BadValue(f"coloured collapse needs one Hamiltonian, but the system has {len(system.pulses)} pulses.")
         if self.one_noise and system.size != 2:
             raise BadValue(f"one_noise drives two beables, but the system has {system.size}; leave it out.")
-        h = system.pulses[0].hamiltonian
-        full = h if isinstance(h, np.ndarray) else h.toarray()
+        full = dense(system.pulses[0].hamiltonian)
         off = np.abs(full - np.diag(np.diag(full)))
         if off.max() > 0.0:
             a, b = divmod(int(off.argmax()), system.size)

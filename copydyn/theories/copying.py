@@ -28,8 +28,8 @@ from copydyn.ensemble import (
     share_out,
     train_of,
 )
-from copydyn.experiment import Experiment
-from copydyn.inputs import as_copies, as_ket, as_whole, shown
+from copydyn.experiment import Experiment, as_experiment
+from copydyn.inputs import as_copies, as_ket, as_whole, choose, shown
 from copydyn.kernels.leap import Way
 from copydyn.kernels.mean_flow import MOST_TERMS
 from copydyn.kernels.memory import own
@@ -55,7 +55,6 @@ from copydyn.theories.settings import (
     as_rows,
     as_rule,
     as_spread,
-    choose,
     plain,
     rule_of,
 )
@@ -344,8 +343,7 @@ class CopyDynamics:
         Interrupted
             A KeyboardInterrupt that says what is kept.
         """
-        if not isinstance(experiment, Experiment):
-            raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
+        as_experiment(experiment)
         replicas = as_whole(replicas, "replicas", least=1)
         first = as_whole(first, "first", most=MOST_NUMBERS)
         seed = as_seed(seed)

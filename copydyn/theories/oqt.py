@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from copydyn import result
-from copydyn.experiment import Experiment
-from copydyn.inputs import as_real, as_whole, shown
+from copydyn.experiment import Experiment, as_experiment
+from copydyn.inputs import Matrix, as_real, as_whole, choose
 from copydyn.irreversible.channel import MOST_VALUES, Ensemble, values_of
 from copydyn.irreversible.equilibrium import (
     Equilibrium,
@@ -24,17 +24,16 @@ from copydyn.irreversible.equilibrium import (
     warn_of_edges,
 )
 from copydyn.irreversible.levels import PHASE_RULES
-from copydyn.irreversible.local import LocalEnsemble, local_ensemble
-from copydyn.irreversible.settings import MOST_ENTRIES, as_rate, as_step, choose
+from copydyn.irreversible.local import local_ensemble
+from copydyn.irreversible.readings import alone, trace_with, with_runs
+from copydyn.irreversible.settings import MOST_ENTRIES, NOISES, as_part, as_rate, as_step, as_window
 from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play
 from copydyn.kernels import thermalising as kernels
-from copydyn.observables import energies, expectations
-from copydyn.refusal import BadType, BadValue
+from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
 from copydyn.streams import as_seed
 
 SCHEMES = ("channel", "euler", "full-noise", "jumps", "ensemble")
-NOISES = ("real", "complex")
 
 COARSE = 0.1
 """Gamma dt beyond which what is not linear in rho errs by per cents."""
@@ -92,16 +91,11 @@ class OQT:
         object.__setattr__(self, "rate", as_rate(self.rate, "rate"))
         object.__setattr__(self, "degrees", as_real(self.degrees, "degrees", positive=True))
         object.__setattr__(self, "step", as_step(self.step))
-        if isinstance(self.window, str):
-            object.__setattr__(self, "window", Window(rule=self.window))
-        if not isinstance(self.window, Window):
-            raise BadType(f"window must be a Window or the name of its rule, but is {shown(self.window)}.")
+        object.__setattr__(self, "window", as_window(self.window))
         choose(self.noise, "noise", NOISES)
         choose(self.phase_rule, "phase_rule", PHASE_RULES)
         choose(self.scheme, "scheme", SCHEMES)
-        if not isinstance(self.part, str):
-            raise BadType(f"part must be the name of a part, but is {shown(self.part)}.")
-        if self.part and self.scheme != "ensemble":
+        if as_part(self.part) and self.scheme != "ensemble":
             raise BadValue(
                 f"part '{self.part}' is thermalised as an ensemble only, as its noise is a vector on the rest, but the "
                 f"scheme is '{self.scheme}'; take scheme 'ensemble'."
@@ -149,13 +143,13 @@ class OQT:
         BadType, BadValue
         Interrupted
         """
-        if not isinstance(experiment, Experiment):
-            raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
+        as_experiment(experiment)
         replicas, seed = as_whole(replicas, "replicas", least=1), as_seed(seed)
-        attrs = {"theory": self.name, **self._settings(), "replicas": 1, "replica_spread": result.NONE}
+        attrs = {"theory": self.name, **self._settings()}
         if self.part:
-            local = local_ensemble(experiment, self.part, self.window, self.gamma)
-            return result.new(experiment, self._of_part(experiment, local), attrs)
+            rho = local_ensemble(experiment, self.part, self.window, self.gamma).density()
+            mean = trace_with(rho)
+            return alone(experiment, _of_part(experiment, rho, mean), mean, attrs)
         chi = self._equilibrium(experiment)
         warn_of_edges(chi.levels, self.window)
         attrs |= {f"window_{name}": _plain(value) for name, value in report(chi)._asdict().items()}
@@ -163,20 +157,11 @@ class OQT:
         ensemble = Ensemble(chi, self.gamma, experiment.tlist - experiment.tlist[0])
         variables = self._of_ensemble(experiment, ensemble)
         if self.scheme == "ensemble":
-            variables["energy"] = variables["mean_energy"][None]
-            variables["status"] = np.array(["ok"])
-            if experiment.e_ops:
-                columns = [ensemble.expectation(operator) for operator in experiment.e_ops.values()]
-                variables["expect"] = np.stack(columns, axis=-1)[None]
-            return result.new(experiment, variables, attrs)
+            return alone(experiment, variables, ensemble.expectation, attrs)
         self._warn(chi)
         course = self._course(experiment, chi)
         states = play(course, experiment, self, seed, replicas, first, progress=progress, jobs=jobs, keep=keep)
-        variables |= {"state": states, "energy": energies(states, experiment), "status": np.full(replicas, "ok")}
-        if experiment.e_ops:
-            variables["expect"] = expectations(experiment.e_ops, states)
-        attrs |= {"seed": seed, "replicas": replicas, "replica_spread": result.MONTE_CARLO}
-        return result.new(experiment, variables, attrs)
+        return with_runs(experiment, variables, states, seed, attrs)
 
     def _equilibrium(self, experiment: Experiment) -> Equilibrium:
         return equilibrium_of(experiment, self.window, self.phase_rule)
@@ -244,23 +229,6 @@ class OQT:
             variables["density_matrix"] = ensemble.density_of_beables()
         return variables
 
-    def _of_part(self, experiment: Experiment, local: LocalEnsemble) -> dict[str, Any]:
-        rho = local.density()
-        weights = np.einsum("taa->ta", rho).real
-        h = experiment.system.pulses[0].hamiltonian
-        operators = {"energy": h, **experiment.e_ops}
-        means = {name: np.einsum("tab,ba->t", rho, _dense(operator)).real for name, operator in operators.items()}
-        variables: dict[str, Any] = {
-            "probability": weights / weights.sum(axis=1, keepdims=True),
-            "density_matrix": rho,
-            "mean_energy": means["energy"],
-            "energy": means["energy"][None],
-            "status": np.array(["ok"]),
-        }
-        if experiment.e_ops:
-            variables["expect"] = np.stack([means[name] for name in experiment.e_ops], axis=-1)[None]
-        return variables
-
     def _settings(self) -> dict[str, Any]:
         window = self.window
         own = {
@@ -280,5 +248,10 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, (bool, np.bool_)) else value
 
 
-def _dense(operator: Any) -> np.ndarray:
-    return operator if isinstance(operator, np.ndarray) else operator.toarray()
+def _of_part(experiment: Experiment, rho: np.ndarray, mean: Callable[[Matrix], np.ndarray]) -> dict[str, Any]:
+    weights = np.einsum("taa->ta", rho).real
+    return {
+        "probability": weights / weights.sum(axis=1, keepdims=True),
+        "density_matrix": rho,
+        "mean_energy": mean(experiment.system.pulses[0].hamiltonian),
+    }

@@ -33,12 +33,6 @@ def rule_of(rule: str | Rule) -> Rule:
     return rule if isinstance(rule, Rule) else RULES[rule]
 
 
-def choose(value: Any, name: str, options: tuple[str, ...]) -> None:
-    """Refuse a ``value`` that is none of the ``options``."""
-    if not isinstance(value, str) or value not in options:
-        raise BadValue(f"{name} must be one of {', '.join(options)}, but is {shown(value)}.")
-
-
 def as_rows(follow: Any) -> tuple[int, ...]:
     """Give the rows of tagged copies."""
     if isinstance(follow, (str, bytes)) or not np.iterable(follow):

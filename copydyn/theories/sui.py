@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from copydyn import result
-from copydyn.experiment import Experiment
-from copydyn.inputs import as_real, as_whole, shown
+from copydyn.experiment import Experiment, as_experiment
+from copydyn.inputs import as_real, as_whole, choose
 from copydyn.irreversible.equilibrium import (
     Equilibrium,
     Window,
@@ -22,20 +21,26 @@ from copydyn.irreversible.equilibrium import (
     warn_of_edges,
 )
 from copydyn.irreversible.levels import PHASE_RULES
-from copydyn.irreversible.readings import followed, means, read_off
+from copydyn.irreversible.readings import alone, followed, read_off, trace_with, with_runs
 from copydyn.irreversible.reduction import Reduction, reduced_ensemble, reduction_of
-from copydyn.irreversible.settings import as_projectors, as_rate, as_step, choose, longest_step
+from copydyn.irreversible.settings import (
+    NOISES,
+    as_part,
+    as_projectors,
+    as_rate,
+    as_step,
+    as_window,
+    longest_step,
+)
 from copydyn.irreversible.steady import Steady, flow, steady_state
 from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play
 from copydyn.kernels import thermalising
 from copydyn.kernels.reducing import advance_by_both
-from copydyn.observables import energies, expectations
-from copydyn.refusal import BadType, BadValue
+from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
 from copydyn.streams import as_seed
 
 SCHEMES = ("splitting", "ensemble")
-NOISES = ("real", "complex")
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,8 @@ class SUI:
         object.__setattr__(self, "degrees", as_real(self.degrees, "degrees", positive=True))
         object.__setattr__(self, "step", as_step(self.step))
         object.__setattr__(self, "projectors", as_projectors(self.projectors))
-        if isinstance(self.window, str):
-            object.__setattr__(self, "window", Window(rule=self.window))
-        if not isinstance(self.window, Window):
-            raise BadType(f"window must be a Window or the name of its rule, but is {shown(self.window)}.")
+        object.__setattr__(self, "window", as_window(self.window))
+        as_part(self.part)
         if self.window.sectors not in ("none", "global"):
             raise BadValue(
                 "window of SUI must have no sectors of its own, as collapse mixes them, but has "
@@ -150,44 +153,26 @@ class SUI:
         BadType, BadValue
         Interrupted
         """
-        if not isinstance(experiment, Experiment):
-            raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
+        as_experiment(experiment)
         replicas, seed = as_whole(replicas, "replicas", least=1), as_seed(seed)
         chi, reduction = self._equilibrium(experiment), self.reduction(experiment)
         warn_of_edges(chi.levels, self.window)
-        attrs: dict[str, Any] = {"theory": self.name, **self._settings(chi), "replicas": 1}
-        attrs |= {"replica_spread": result.NONE, "about": report(chi).sentence}
+        attrs: dict[str, Any] = {"theory": self.name, **self._settings(chi), "about": report(chi).sentence}
         attrs["outcome_weights"] = json.dumps(reduction.weights(experiment.ket).tolist())
         variables: dict[str, Any] = {}
-        if followed(experiment):
+        if followed(experiment, self.scheme):
             rho, steady = self._ensemble(experiment, chi, reduction)
             goal = None if steady is None else steady.rho
             variables = read_off(experiment, rho, lambda now: flow(now, chi, reduction, *self.rates), goal)
             if steady is not None:
                 attrs["steady_residual"] = steady.residual
             if self.scheme == "ensemble":
-                variables |= {"energy": variables["mean_energy"][None], "status": np.array(["ok"])}
-                if experiment.e_ops:
-                    variables["expect"] = means(experiment, rho)
-        elif self.scheme == "ensemble":
-            raise BadValue(
-                f"an ensemble can be followed with up to 256 beables and 2^22 entries, but {experiment.system.size} "
-                f"beables at {experiment.tlist.size} save times are asked for; take scheme 'splitting'."
-            )
-        if self.scheme == "ensemble":
-            return result.new(experiment, variables, attrs)
+                return alone(experiment, variables, trace_with(rho), attrs)
         warn_of_ambiguity(chi, real=self.noise == "real", chosen=self.phase_rule != "auto")
         course = self._course(experiment, chi, reduction)
         states = play(course, experiment, self, seed, replicas, first, progress=progress, jobs=jobs, keep=keep)
-        if "probability" not in variables:
-            weights = (np.abs(states) ** 2).mean(axis=0)
-            variables["probability"] = weights / weights.sum(axis=1, keepdims=True)
-        variables |= {"state": states, "energy": energies(states, experiment), "status": np.full(replicas, "ok")}
-        variables["outcome"] = np.argmax(reduction.weights(states), axis=-1).astype(np.int32)
-        if experiment.e_ops:
-            variables["expect"] = expectations(experiment.e_ops, states)
-        attrs |= {"seed": seed, "replicas": replicas, "replica_spread": result.MONTE_CARLO}
-        return result.new(experiment, variables, attrs)
+        variables["outcome"] = reduction.outcomes(states)
+        return with_runs(experiment, variables, states, seed, attrs)
 
     def _equilibrium(self, experiment: Experiment) -> Equilibrium:
         return equilibrium_of(experiment, self.window, self.phase_rule)

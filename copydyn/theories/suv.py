@@ -10,17 +10,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from copydyn import result
-from copydyn.experiment import Experiment
-from copydyn.inputs import as_real, as_whole, shown
+from copydyn.experiment import Experiment, as_experiment
+from copydyn.inputs import as_real, as_whole, choose
 from copydyn.irreversible.levels import levels_of
-from copydyn.irreversible.readings import followed, means, read_off
+from copydyn.irreversible.readings import alone, followed, read_off, trace_with, with_runs
 from copydyn.irreversible.reduction import Reduction, commutes, reduced_ensemble, reduction_of
-from copydyn.irreversible.settings import as_projectors, as_rate, as_step, choose, longest_step
+from copydyn.irreversible.settings import as_part, as_projectors, as_rate, as_step, longest_step
 from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play
 from copydyn.kernels.reducing import advance_by_reduction
-from copydyn.observables import energies, expectations
-from copydyn.refusal import BadType, BadValue
+from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
 from copydyn.streams import as_seed
 
@@ -70,9 +68,7 @@ class SUV:
         object.__setattr__(self, "step", as_step(self.step))
         object.__setattr__(self, "projectors", as_projectors(self.projectors))
         choose(self.scheme, "scheme", SCHEMES)
-        if not isinstance(self.part, str):
-            raise BadType(f"part must be the name of a part, but is {shown(self.part)}.")
-        if self.part and self.projectors != "beables":
+        if as_part(self.part) and self.projectors != "beables":
             raise BadValue(f"part stands in the place of projectors, but both are given; drop '{self.part}' or them.")
 
     @property
@@ -113,8 +109,7 @@ class SUV:
         BadType, BadValue
         Interrupted
         """
-        if not isinstance(experiment, Experiment):
-            raise BadType(f"experiment must be an Experiment, but is {shown(experiment)}; make one with Experiment.of.")
+        as_experiment(experiment)
         replicas, seed = as_whole(replicas, "replicas", least=1), as_seed(seed)
         reduction, levels = self.reduction(experiment), levels_of(experiment)
         frequencies = (levels.vectors * levels.frequencies) @ levels.vectors.conj().T
@@ -122,9 +117,9 @@ class SUV:
         free = commutes(frequencies, reduction)
         attrs: dict[str, Any] = {"theory": self.name, **self._settings()}
         attrs["outcome_weights"] = json.dumps(reduction.weights(experiment.ket).tolist())
-        attrs |= {"replicas": 1, "replica_spread": result.NONE, "about": _about(reduction, free=free)}
+        attrs["about"] = _about(reduction, free=free)
         variables: dict[str, Any] = {}
-        if followed(experiment):
+        if followed(experiment, self.scheme):
             start = np.outer(experiment.ket, experiment.ket.conj())
             rho = reduced_ensemble(frequencies, reduction, self.gamma, start, times)
 
@@ -134,27 +129,11 @@ class SUV:
 
             variables = read_off(experiment, rho, flow)
             if self.scheme == "ensemble":
-                variables |= {"energy": variables["mean_energy"][None], "status": np.array(["ok"])}
-                if experiment.e_ops:
-                    variables["expect"] = means(experiment, rho)
-        elif self.scheme == "ensemble":
-            raise BadValue(
-                f"an ensemble can be followed with up to 256 beables and 2^22 entries, but {experiment.system.size} "
-                f"beables at {times.size} save times are asked for; take scheme 'splitting'."
-            )
-        if self.scheme == "ensemble":
-            return result.new(experiment, variables, attrs)
+                return alone(experiment, variables, trace_with(rho), attrs)
         course = self._course(experiment, reduction, frequencies, free=free)
         states = play(course, experiment, self, seed, replicas, first, progress=progress, jobs=jobs, keep=keep)
-        if "probability" not in variables:
-            weights = (np.abs(states) ** 2).mean(axis=0)
-            variables["probability"] = weights / weights.sum(axis=1, keepdims=True)
-        variables |= {"state": states, "energy": energies(states, experiment), "status": np.full(replicas, "ok")}
-        variables["outcome"] = outcomes(reduction, states)
-        if experiment.e_ops:
-            variables["expect"] = expectations(experiment.e_ops, states)
-        attrs |= {"seed": seed, "replicas": replicas, "replica_spread": result.MONTE_CARLO}
-        return result.new(experiment, variables, attrs)
+        variables["outcome"] = reduction.outcomes(states)
+        return with_runs(experiment, variables, states, seed, attrs)
 
     def _course(self, experiment: Experiment, reduction: Reduction, frequencies: np.ndarray, *, free: bool) -> Course:
         h = reduction.into(frequencies)
@@ -188,11 +167,6 @@ class SUV:
         projectors = self.projectors if isinstance(self.projectors, str) else "given"
         own |= {"theory_step": self.step, "theory_projectors": projectors}
         return own | ({"theory_part": self.part} if self.part else {})
-
-
-def outcomes(reduction: Reduction, states: np.ndarray) -> np.ndarray:
-    """Name the projector with most weight, int32 (replica, time)."""
-    return np.argmax(reduction.weights(states), axis=-1).astype(np.int32)
 
 
 def propagator_rows(energies: np.ndarray, vectors: np.ndarray, dt: float) -> np.ndarray:
