@@ -19,6 +19,9 @@ class Dice:
     def uniform(self) -> float:
         return variates.uniform(self.state)
 
+    def exponential(self) -> float:
+        return variates.exponential(self.state)
+
     def normal(self) -> float:
         variates.fill_normal(self.state, self._one)
         return float(self._one[0])
@@ -139,6 +142,26 @@ def reduction_step(psi, span, block, dice):
     y[chosen] += 2 * span
     psi = psi * np.exp(y - y[weights > 0].max())[block]
     return psi / np.linalg.norm(psi)
+
+
+def events(psi, span, thermal_rate, reducing_rate, frequencies, chi, u, block, dice):
+    """Jumps at the times of Poisson processes: to a level of chi, or a measurement in the basis <m|c> = u."""
+    while thermal_rate + reducing_rate > 0:
+        wait = dice.exponential() / (thermal_rate + reducing_rate)
+        if wait >= span:
+            break
+        span -= wait
+        psi = np.exp(-1j * frequencies * wait) * psi
+        if dice.uniform() * (thermal_rate + reducing_rate) < thermal_rate:
+            edges = np.cumsum(chi)
+            psi = np.eye(psi.size, dtype=complex)[np.flatnonzero(dice.uniform() * edges[-1] < edges)[0]]
+            continue
+        told = u.conj().T @ psi
+        edges = np.cumsum([np.sum(np.abs(told[block == k]) ** 2) for k in range(block.max() + 1)])
+        chosen = np.flatnonzero(dice.uniform() * edges[-1] < edges)[0]
+        told = np.where(block == chosen, told, 0)
+        psi = u @ told / np.linalg.norm(told)
+    return np.exp(-1j * frequencies * span) * psi
 
 
 def driven_step(y, xi, dt, drift, noise, decay, width, kind, weight, dice):

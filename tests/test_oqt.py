@@ -289,13 +289,14 @@ def test_entropy_overshoots_as_printed_and_relative_entropy_never_rises():
 
 def test_a_pure_state_with_one_level_in_its_window_rises_and_falls():
     """One level in the window, of weight w: the product of the two eigenvalues is e (1 - e)(1 - w), so that S is
-    largest at Gamma t = ln 2, which is t = 1.39 at Gamma = 0.5 as printed, and ends at zero."""
-    experiment = levels([0.0, 1.0, 2.0], np.sqrt([0.2, 0.6, 0.2]), np.linspace(0, 30, 3001))
+    largest at Gamma t = ln 2 and ends at zero. psi = (0.6, 0.64, 0.48) is the state of E4: 0.471392 at t = 1.39."""
+    experiment = levels([0.0, 1.0, 2.0], [0.6, 0.64, 0.48], np.linspace(0, 30, 3001))
     ensemble = ensemble_of(experiment, 0.5)
     entropy = ensemble.entropy()
     assert ensemble.chi.window.size == 1
-    assert experiment.tlist[entropy.argmax()] == pytest.approx(np.log(2) / 0.5, abs=0.01)
-    values = 0.5 + np.array([1, -1]) * np.sqrt(0.25 - 0.25 * 0.4)
+    assert experiment.tlist[entropy.argmax()] == pytest.approx(1.39, abs=1e-9)
+    assert entropy.max() == pytest.approx(0.471392, abs=1e-6)
+    values = 0.5 + np.array([1, -1]) * np.sqrt(0.25 - 0.25 * (1 - 0.64**2))
     assert entropy.max() == pytest.approx(-values @ np.log(values), abs=1e-4)
     assert entropy[-1] < 1e-4
     assert report(ensemble.chi).overshoots

@@ -12,7 +12,7 @@ from copydyn.irreversible.coloured import born_drift, covariance_time, white_rat
 from copydyn.irreversible.equilibrium import Window, equilibrium_of
 from copydyn.irreversible.reduction import commutes, of_matrices, reduction_of
 from copydyn.irreversible.steady import conserved, energy_balance, steady_state, transfer, zeno_limit
-from copydyn.kernels import driven, reducing, thermalising
+from copydyn.kernels import driven, jumping, reducing, thermalising
 from copydyn.preparations import product
 from copydyn.systems import ising, three_level
 from copydyn.theories import OQT, SUI, SUV, ColouredSUV, Schrodinger
@@ -105,6 +105,60 @@ def test_the_ensemble_is_what_qutip_integrates_and_trajectories_have_its_mean(ra
     assert np.all(distance <= np.exp(-0.6 * experiment.tlist) * distance[0] + 1e-12)
     for label in range(4):
         assert_mean(np.abs(result.state.values[:, 2, label]) ** 2, float(result.probability[2, label]), detects=0.05)
+
+
+def test_the_kernel_of_jumps_is_its_twin():
+    size, frequencies, block = 4, np.array([-1.0, -0.2, 0.3, 1.0]), np.array([0, 1, 1, 2])
+    rng = np.random.default_rng(2)
+    u = np.linalg.qr(rng.normal(size=(size, size)) + 1j * rng.normal(size=(size, size)))[0]
+    chi, psi = np.array([0.6, 0.0, 0.3, 0.1]), np.array([0.6, 0.0, 0.8j, 0.0])
+    window = np.flatnonzero(chi)
+    there, back = np.ascontiguousarray(u.conj()), np.ascontiguousarray(u.T)
+    basis = (frequencies, window, chi[window], there, back, block, np.zeros(3), np.zeros(4, complex))
+    for rates in ((0.7, 1.1), (0.0, 1.1), (0.7, 0.0), (0.0, 0.0)):
+        states = np.tile(psi, (20, 1))
+        jumping.advance_by_events(states, generators(4, 20), 3.0, *rates, *basis)
+        for row, state in enumerate(generators(4, 20)):
+            twin = plain.events(psi, 3.0, *rates, frequencies, chi, u, block, plain.Dice(state))
+            np.testing.assert_allclose(states[row], twin, atol=1e-12)
+
+
+@pytest.mark.parametrize("ranks", [(1, 1, 1, 1), (2, 2)])
+def test_jumps_have_the_mean_of_the_ensemble_without_a_step(ranks):
+    """M5: 20 000 runs within 0.03 of it at two times, between the beables and across; the step is never looked at.
+
+    Control: the mean of half the rate of collapse is told apart.
+    """
+    experiment, projectors = random_experiment(4), rotated(4, ranks)
+    theory = SUI(0.6, 0.9, projectors=projectors, scheme="jumps", phase_rule="largest", step=1.0)
+    result = theory.evolve(experiment, seed=1, replicas=20_000)
+    kets, rho = result.state.values, result.density_matrix.values
+    np.testing.assert_allclose(np.sum(np.abs(kets) ** 2, axis=-1), 1.0, atol=1e-12)
+    crossed = kets[..., 0] * kets[..., 1].conj()
+    for time in (1, 2):
+        for label in range(4):
+            assert_mean(np.abs(kets[:, time, label]) ** 2, rho[time, label, label].real, detects=0.03)
+        assert_mean(crossed[:, time].real, rho[time, 0, 1].real, detects=0.03)
+        assert_mean(crossed[:, time].imag, rho[time, 0, 1].imag, detects=0.03)
+    other = SUI(0.6, 0.45, projectors=projectors, scheme="ensemble", phase_rule="largest").evolve(experiment)
+    away = np.abs(other.density_matrix.values[1] - rho[1]).diagonal()
+    label = int(away.argmax())
+    with pytest.raises(AssertionError):
+        assert_mean(np.abs(kets[:, 1, label]) ** 2, other.density_matrix.values[1, label, label].real, detects=0.03)
+    again = theory.evolve(experiment, seed=1, replicas=50, first=150, jobs=2).state.values
+    np.testing.assert_array_equal(again, kets[150:200])
+
+
+def test_jumps_that_rarely_or_often_come_have_their_number():
+    """Measurements at the rate gamma leave a state that H does not turn where the first has put it: e^-gamma t of the
+    runs are as they were, and the others in a block, with Born's weights."""
+    experiment = Experiment.of(np.zeros((3, 3)), BORN, [0.0, 0.5])
+    states = SUV(2.0, scheme="jumps").evolve(experiment, seed=4, replicas=20_000).state.values[:, 1]
+    whole = np.sum(np.abs(states) > 1e-12, axis=1) == 3
+    assert_share(int(whole.sum()), 20_000, float(np.exp(-1.0)), detects=0.39)
+    ended = np.abs(states[~whole]) ** 2
+    for label, weight in enumerate((0.5, 0.3, 0.2)):
+        assert_share(int((ended[:, label] > 0.5).sum()), len(ended), weight, detects=weight + 0.03)
 
 
 def test_splitting_is_of_second_order_in_the_means():

@@ -233,7 +233,7 @@ P = np.diag([1.0, 0, 0])
 REST = np.diag([0, 1.0, 1.0])
 BAD = [
     (lambda: SUV(-1), ValueError, "rate must be >= 0"),
-    (lambda: SUV(1, scheme="milstein"), ValueError, "scheme must be one of splitting, ensemble"),
+    (lambda: SUV(1, scheme="milstein"), ValueError, "scheme must be one of splitting, jumps, ensemble"),
     (lambda: SUV(1, projectors=3), TypeError, "projectors must be 'beables'"),
     (lambda: SUV(1, [["0"], ["1", "2"]], part="A"), ValueError, "part stands in the place of projectors"),
     (lambda: SUV(1, [[[1, 1], [0, 1]]]), ValueError, "projectors must be Hermitian"),

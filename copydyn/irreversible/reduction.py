@@ -67,6 +67,10 @@ class Reduction(NamedTuple):
         """Tell a matrix (..., collapse, collapse) between the beables."""
         return matrix if self.vectors is None else self.vectors @ matrix @ self.vectors.conj().T
 
+    def seen_from(self, vectors: np.ndarray) -> np.ndarray:
+        """<m|c>, complex128 (vector, collapse), for vectors <a|m> (beable, vector)."""
+        return vectors.conj().T.astype(complex) if self.vectors is None else vectors.conj().T @ self.vectors
+
     def ket_into(self, kets: np.ndarray) -> np.ndarray:
         """Tell kets (..., beable) in the collapse basis."""
         return kets if self.vectors is None else kets @ self.vectors.conj()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from copydyn.inputs import as_hermitian, as_real, dense, shown
@@ -14,6 +15,9 @@ NOISES = ("real", "complex")
 
 MOST_ENTRIES = 2**22
 """Entries of density matrices that a result keeps (64 MB)."""
+
+COARSE = 0.1
+"""Rate times step beyond which what is not linear in rho errs by per cents."""
 
 LONGEST_STEP = 1.0
 """Rate times step beyond which a step is none."""
@@ -33,6 +37,16 @@ def as_step(step: Any) -> float:
     if real > LONGEST_STEP:
         raise BadValue(f"step must be at most {LONGEST_STEP:g}, but is {real:g}; it is the largest rate times step.")
     return real
+
+
+def warn_of_coarse_steps(step: float, scheme: str, right: str) -> None:
+    """Warn of steps that are too long for what is not linear in rho; ``right`` says what is right all the same."""
+    if step > COARSE and scheme != "jumps":
+        warnings.warn(
+            f"step must be at most {COARSE:g} for what is not linear in rho, but is {step:g}; {right}.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def as_window(window: Any) -> Window:

@@ -71,8 +71,7 @@ def steady_state(
             )
         rho = np.eye(size, dtype=complex) / size
         return Steady(rho, residual(rho, chi, reduction, thermalising, reducing), 0)
-    u = levels.vectors.conj().T if reduction.vectors is None else levels.vectors.conj().T @ reduction.vectors
-    # u : (level, collapse), <m|c>
+    u = reduction.seen_from(levels.vectors)
     gaps = levels.frequencies[:, None] - levels.frequencies
     resolvent = 1.0 / (thermalising + reducing + 1j * gaps)
     source = np.diag(thermalising * chi.average).astype(complex)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +25,15 @@ from copydyn.irreversible.equilibrium import (
 from copydyn.irreversible.levels import PHASE_RULES
 from copydyn.irreversible.local import local_ensemble
 from copydyn.irreversible.readings import alone, trace_with, with_runs
-from copydyn.irreversible.settings import MOST_ENTRIES, NOISES, as_part, as_rate, as_step, as_window
+from copydyn.irreversible.settings import (
+    MOST_ENTRIES,
+    NOISES,
+    as_part,
+    as_rate,
+    as_step,
+    as_window,
+    warn_of_coarse_steps,
+)
 from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play
 from copydyn.kernels import thermalising as kernels
 from copydyn.refusal import BadValue
@@ -34,9 +41,6 @@ from copydyn.runs.conduct import Checkpoint
 from copydyn.streams import as_seed
 
 SCHEMES = ("channel", "euler", "full-noise", "jumps", "ensemble")
-
-COARSE = 0.1
-"""Gamma dt beyond which what is not linear in rho errs by per cents."""
 
 TURNED = 10.0
 """How many times Gamma dt the fastest level may turn against the middle of the band, where the noise is real."""
@@ -158,23 +162,15 @@ class OQT:
         variables = self._of_ensemble(experiment, ensemble)
         if self.scheme == "ensemble":
             return alone(experiment, variables, ensemble.expectation, attrs)
-        self._warn(chi)
+        real = self.noise == "real" and self.scheme != "jumps"
+        warn_of_ambiguity(chi, real=real, chosen=self.phase_rule != "auto")
+        warn_of_coarse_steps(self.step, self.scheme, "the means of scheme 'channel' are right for any step")
         course = self._course(experiment, chi)
         states = play(course, experiment, self, seed, replicas, first, progress=progress, jobs=jobs, keep=keep)
         return with_runs(experiment, variables, states, seed, attrs)
 
     def _equilibrium(self, experiment: Experiment) -> Equilibrium:
         return equilibrium_of(experiment, self.window, self.phase_rule)
-
-    def _warn(self, chi: Equilibrium) -> None:
-        warn_of_ambiguity(chi, real=self.noise == "real" and self.scheme != "jumps", chosen=self.phase_rule != "auto")
-        if self.step > COARSE and self.scheme != "jumps":
-            warnings.warn(
-                f"step must be at most {COARSE:g} for what is not linear in rho, but is {self.step:g}; the means of "
-                "scheme 'channel' are right for any step.",
-                RuntimeWarning,
-                stacklevel=3,
-            )
 
     def _course(self, experiment: Experiment, chi: Equilibrium) -> Course:
         levels, window = chi.levels, chi.window

@@ -20,6 +20,7 @@ from copydyn.irreversible.equilibrium import (
     warn_of_ambiguity,
     warn_of_edges,
 )
+from copydyn.irreversible.jumping import course_of_jumps
 from copydyn.irreversible.levels import PHASE_RULES
 from copydyn.irreversible.readings import alone, followed, read_off, trace_with, with_runs
 from copydyn.irreversible.reduction import Reduction, reduced_ensemble, reduction_of
@@ -31,6 +32,7 @@ from copydyn.irreversible.settings import (
     as_step,
     as_window,
     longest_step,
+    warn_of_coarse_steps,
 )
 from copydyn.irreversible.steady import Steady, flow, steady_state
 from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play
@@ -40,7 +42,7 @@ from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
 from copydyn.streams import as_seed
 
-SCHEMES = ("splitting", "ensemble")
+SCHEMES = ("splitting", "jumps", "ensemble")
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,10 @@ class SUI:
         As for `OQT`.
     projectors, part
         As for `SUV`.
-    scheme : {"splitting", "ensemble"}
+    scheme : {"splitting", "jumps", "ensemble"}
         "splitting": half a step of collapse, exact in law; thermalisation by the exact channel, with H; half a step of
-        collapse. Of second order in the means. "ensemble": no trajectories.
+        collapse. Of second order in the means. "jumps": levels drawn from chi and projective measurements at the times
+        of Poisson processes; right means without any step, other trajectories. "ensemble": no trajectories.
     step : float
         Largest Gamma dt, gamma dt, and half the angle by which the fastest level turns in a step.
     degrees : float
@@ -168,7 +171,9 @@ class SUI:
                 attrs["steady_residual"] = steady.residual
             if self.scheme == "ensemble":
                 return alone(experiment, variables, trace_with(rho), attrs)
-        warn_of_ambiguity(chi, real=self.noise == "real", chosen=self.phase_rule != "auto")
+        real = self.noise == "real" and self.scheme != "jumps"
+        warn_of_ambiguity(chi, real=real, chosen=self.phase_rule != "auto")
+        warn_of_coarse_steps(self.step, self.scheme, "means err in second order")
         course = self._course(experiment, chi, reduction)
         states = play(course, experiment, self, seed, replicas, first, progress=progress, jobs=jobs, keep=keep)
         variables["outcome"] = reduction.outcomes(states)
@@ -193,11 +198,12 @@ class SUI:
     def _course(self, experiment: Experiment, chi: Equilibrium, reduction: Reduction) -> Course:
         levels, window, size = chi.levels, chi.window, experiment.system.size
         thermal, reducing = self.rates
+        if self.scheme == "jumps":
+            return course_of_jumps(experiment, levels, reduction, reducing, chi, thermal)
         fastest = float(np.max(np.abs(levels.frequencies)))
         longest = longest_step(self.step, fastest, thermal, reducing)
         cost = 2 * size * size
-        # <m|c>: collapse vectors in the levels
-        u = levels.vectors.conj().T if reduction.vectors is None else levels.vectors.conj().T @ reduction.vectors
+        u = reduction.seen_from(levels.vectors)
         there = np.ascontiguousarray(u.T, dtype=complex)
         back = np.ascontiguousarray(u.conj(), dtype=complex)
         chosen, real = chi.chi[window], self.noise == "real"

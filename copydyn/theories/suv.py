@@ -12,6 +12,7 @@ import xarray as xr
 
 from copydyn.experiment import Experiment, as_experiment
 from copydyn.inputs import as_real, as_whole, choose
+from copydyn.irreversible.jumping import course_of_jumps
 from copydyn.irreversible.levels import levels_of
 from copydyn.irreversible.readings import alone, followed, read_off, trace_with, with_runs
 from copydyn.irreversible.reduction import Reduction, commutes, reduced_ensemble, reduction_of
@@ -22,7 +23,7 @@ from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
 from copydyn.streams import as_seed
 
-SCHEMES = ("splitting", "ensemble")
+SCHEMES = ("splitting", "jumps", "ensemble")
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,11 @@ class SUV:
         See `copydyn.irreversible.reduction.reduction_of`.
     part : str
         One projector for each label of this part of a composite system, in the place of ``projectors``.
-    scheme : {"splitting", "ensemble"}
+    scheme : {"splitting", "jumps", "ensemble"}
         "splitting": half a step of collapse, exact in law, the Hamiltonian, half a step of collapse. One step from one
-        save time to the next where H commutes with the projectors, and exact in law then. "ensemble": no trajectories.
+        save time to the next where H commutes with the projectors, and exact in law then. "jumps": projective
+        measurements at the times of a Poisson process; right means without any step, other trajectories. "ensemble":
+        no trajectories.
     step : float
         Largest gamma dt, and half the angle by which the fastest level turns in a step; of second order in the means.
     degrees : float
@@ -130,7 +133,10 @@ class SUV:
             variables = read_off(experiment, rho, flow)
             if self.scheme == "ensemble":
                 return alone(experiment, variables, trace_with(rho), attrs)
-        course = self._course(experiment, reduction, frequencies, free=free)
+        if self.scheme == "jumps":
+            course = course_of_jumps(experiment, levels, reduction, self.gamma)
+        else:
+            course = self._course(experiment, reduction, frequencies, free=free)
         states = play(course, experiment, self, seed, replicas, first, progress=progress, jobs=jobs, keep=keep)
         variables["outcome"] = reduction.outcomes(states)
         return with_runs(experiment, variables, states, seed, attrs)
