@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
+from inline import Inline
+
 from copydyn.source import Override
 from copydyn.sweeps.asked import asked
-from copydyn.sweeps.crew import Answer
 from copydyn.sweeps.drive import drive
 from copydyn.sweeps.store import Store
 from copydyn.sweeps.summary import summary
-from copydyn.sweeps.work import work
 
 SHORT = ("schedule.stop=2", "schedule.points=5")
 
@@ -40,25 +40,6 @@ points = 5
 """
 
 
-class Here:
-    """Does what it is asked for, at once."""
-
-    size = 1
-
-    def __init__(self):
-        self.answered = []
-
-    def ask(self, task):
-        self.answered.append(Answer(task, work(task)))
-
-    def answers(self, seconds):
-        answered, self.answered = self.answered, []
-        return answered
-
-    def close(self, *, patience=0.0):
-        pass
-
-
 def sweep(folder, axes, scenario="rabi", short=SHORT, replicas=4, seed=5, shard=(1, 1), **options):
     """Make a sweep in ``folder``, and give it."""
     more = [Override("", f"sweep.{name}", value) for name, value in options.items()]
@@ -67,7 +48,7 @@ def sweep(folder, axes, scenario="rabi", short=SHORT, replicas=4, seed=5, shard=
         [*short, *axes],
         options=[*more, Override("", "sweep.replicas", replicas), Override("", "run.seed", seed)],
     )
-    drive(wanted.recipe, Store.create(Path(folder)), Here(), shard=shard)
+    drive(wanted.recipe, Store.create(Path(folder)), Inline(), shard=shard)
     return Path(folder)
 
 

@@ -259,6 +259,10 @@ def test_replicas_and_targets(file):
         ("[sweep]\nmax_replicas = 5", r":14: \[sweep\] max_replicas is about a target_error"),
         ("[sweep]\nmax_replicas = 1\ntarget_error=1", r":14: \[sweep\] max_replicas must be at least the 2 replicas"),
         ("[sweep]\norder = 3", r":14: \[sweep\] order must be a list of strings"),
+        (
+            "[sweep]\norder = ['theory.floor']",
+            r":14: \[sweep\] order must name keys that are swept, but names .theory\.floor",
+        ),
         ("[sweep]\nx = 3", r":14: \[sweep\] 'x' is no key of"),
         ("[sweep]\ngrid = 3", r":14: \[sweep\] grid must be a table, but is 3"),
         ("[sweep]\nzip = [3]", r":14: \[sweep\] zip must be tables"),

@@ -169,6 +169,12 @@ def _asked(source: Source, given: list[Axis], fixed: Sequence[str], seed: int | 
     taken = {key for axis in given for key in axis.keys} | set(fixed)
     axes = [axis for axis in own if not taken.intersection(axis.keys)] + given
     if isinstance(table, dict) and isinstance(options.order, list):
+        strangers = [key for key in options.order if key not in taken.union(*(axis.keys for axis in own))]
+        if strangers:
+            reader.faults.append(
+                f"{source.place_of('sweep', 'order')}: [sweep] order must name keys that are swept, but names "
+                f"{shown(strangers[0])}; leave it out."
+            )
         places = {key: number for number, key in enumerate(options.order)}
         axes.sort(key=lambda axis: places.get(axis.keys[0], len(places)))
     run = reader.make("run", Run)

@@ -35,6 +35,9 @@ SHARED = ("replica_spread", "parts", "copydyn", "numpy", "python")
 MOST_OPEN = 256 * 2**20
 """Bytes of files that are held open."""
 
+FEW = 128
+"""Values of a run up to which a file's are all read at once: at most 1 MB, in the time of a few runs one by one."""
+
 
 class Opened(NamedTuple):
     """A store and what its last sweep is."""
@@ -412,16 +415,26 @@ class StoredArray(BackendArray):
         lists = [np.atleast_1d(step) for step in wanted]
         outer, inner = lists[: len(self._outer)], lists[len(self._outer) :]
         out = np.full([step.size for step in lists], np.nan if self.dtype.kind == "f" else 0, dtype=self.dtype)
+        columns: dict[int, np.ndarray] = {}
         for places in np.ndindex(*[step.size for step in outer]):
             at = [int(step[place]) for step, place in zip(outer, places)]
             number = int(np.ravel_multi_index(at, self._outer)) if at else 0
             theory, point = divmod(number, self._atlas.recipe.points)
-            values = self._point(theory, point)
+            values = self._point(theory, point, columns)
             if values is not None:
                 out[places] = values[np.ix_(*inner)] if inner else values
         return np.asarray(out.squeeze(axis=dropped) if dropped else out)
 
-    def _point(self, theory: int, point: int) -> np.ndarray | None:
+    def _values(self, record: int, row: int, columns: dict[int, np.ndarray]) -> np.ndarray:
+        """Values of one run; where they are few, those of its neighbours are read and kept as well."""
+        if prod(self._atlas.form(record).variables[self._name][1]) > FEW:
+            return self._atlas.shelf(record).values(self._name, row)
+        if record not in columns:
+            columns.clear()
+            columns[record] = self._atlas.shelf(record).whole(self._name)
+        return np.asarray(columns[record][row])
+
+    def _point(self, theory: int, point: int, columns: dict[int, np.ndarray]) -> np.ndarray | None:
         """Values at one point, with the dataset's times, labels and replicas."""
         atlas, variable = self._atlas, self._variable
         found: np.ndarray | None = None
@@ -432,7 +445,7 @@ class StoredArray(BackendArray):
             form = atlas.form(record)
             if self._name not in form.variables:
                 continue
-            values = atlas.shelf(record).values(self._name, int(row))
+            values = self._values(int(record), int(row), columns)
             if found is None:
                 found = np.full(variable.shape, np.nan if self.dtype.kind == "f" else 0, dtype=self.dtype)
             where = []

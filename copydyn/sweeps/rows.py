@@ -282,6 +282,10 @@ class Shelf:
         """Values of a variable in one run."""
         return _settled(self._file[name][row])
 
+    def whole(self, name: str) -> np.ndarray:
+        """Values of a variable in all runs."""
+        return _settled(self._file[name][...])
+
     def between(self, name: str, start: int, stop: int) -> np.ndarray:
         """Values of a variable in the runs from ``start`` to before ``stop``."""
         return _settled(self._file[name][start:stop])
@@ -313,7 +317,7 @@ class Shelf:
     def rows(self) -> list[Row]:
         """Give back what was packed, so that packing it again gives what packing the originals does."""
         described, frame, attrs = self.variables(), Frame(self.coordinates()), self.attrs
-        whole = {name: _settled(self._file[name][...]) for name in described}
+        whole = {name: self.whole(name) for name in described}
         return [
             Row(
                 {name: (dims, whole[name][row], about) for name, (dims, _, _, about) in described.items()},
