@@ -204,6 +204,12 @@ def test_outcomes_are_counted(refuses):
     assert not judged(Born(breaks=True), right).holds
     assert judged(Born(breaks=True), wrong).holds
     assert not judged(Born(), wrong).holds
+    # a rare outcome that has come once more often than not is no finding; one that cannot come at all is
+    once = right.isel(replica=slice(0, 1000)).assign_attrs(outcome_weights="[0.9999, 0.0001]").copy(deep=True)
+    once.outcome[:, -1] = 0
+    once.outcome[:2, -1] = 1
+    assert judged(Born(), once).holds
+    assert not judged(Born(), once.assign_attrs(outcome_weights="[1.0, 0.0]")).holds
     refuses(lambda: judged(Born(), Schrodinger().evolve(experiment)), ValueError, "claim 'born' is about outcomes")
 
 

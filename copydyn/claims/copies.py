@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from scipy import special
 
 from copydyn.claims.claim import SAFETY, ClaimOfOne, Finding
 from copydyn.experiment import Experiment
@@ -177,10 +178,9 @@ def two_sided_binomial(found: int, trials: int, probability: float) -> float:
     """Probability that a binomial number lies as far out as ``found``: twice the smaller tail, at most one."""
     if probability in (0.0, 1.0):
         return float(found == trials * probability)
-    numbers = np.arange(trials + 1)
-    ways = [math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) for k in numbers]
-    weights = np.exp(ways + numbers * math.log(probability) + (trials - numbers) * math.log1p(-probability))
-    return min(1.0, 2.0 * float(min(weights[: found + 1].sum(), weights[found:].sum())))
+    up_to = special.bdtr(found, trials, probability)
+    from_there = special.bdtrc(found - 1, trials, probability) if found else 1.0
+    return min(1.0, 2.0 * float(min(up_to, from_there)))
 
 
 def _require_label(label: str, experiment: Experiment) -> None:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
 from copydyn.claims.claim import Claim, ClaimOfOne, Finding
-from copydyn.claims.copies import FALSE_ALARM
+from copydyn.claims.copies import FALSE_ALARM, two_sided_binomial
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_real, choose
 from copydyn.irreversible.signalling import witness
@@ -84,7 +83,10 @@ class Reads(ClaimOfOne):
 
 @dataclass(frozen=True)
 class Born(ClaimOfOne):
-    """The outcomes of the runs follow Born's rule, or break it: chi squared of their numbers against |P_k psi|^2.
+    """The outcomes of the runs follow Born's rule, or break it: exact tests of their numbers against |P_k psi|^2.
+
+    The number of each outcome is binomial; the least of their probabilities, times how many outcomes there are, is a
+    bound that holds for rare outcomes as well, where chi squared does not.
 
     Parameters
     ----------
@@ -102,11 +104,10 @@ class Born(ClaimOfOne):
         outcome = result["outcome"].isel(time=-1).values
         found = np.bincount(outcome, minlength=weights.size)
         possible = weights > 1e-12
-        stray = int(found[~possible].sum())
-        expected = outcome.size * weights[possible] / weights[possible].sum()
-        chance = float(stats.chisquare(found[possible], expected).pvalue) if possible.sum() > 1 else 1.0
-        if stray:
-            chance = 0.0
+        born = np.where(possible, weights, 0.0) / weights[possible].sum()
+        chances = [two_sided_binomial(int(n), outcome.size, float(p)) for n, p in zip(found, born)]
+        tests = int(possible.sum()) if possible.sum() > 2 else 1  # of two outcomes, either says it all
+        chance = min(1.0, min(chances) * tests)
         follows = chance >= FALSE_ALARM
         shares = ", ".join(f"{share:.4g}" for share in found[possible][:6] / outcome.size)
         wished = ", ".join(f"{weight:.4g}" for weight in weights[possible][:6])
