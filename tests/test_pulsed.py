@@ -116,6 +116,7 @@ def test_landau_and_zener_within_the_stated_error_of_a_smooth_sweep():
         (lambda: ramsey(detuning=NAN), ValueError, "detuning must be finite"),
         (lambda: ramsey(phase="pi"), TypeError, "phase must be a real number"),
         (lambda: ramsey(hbar=0), ValueError, "hbar must be > 0"),
+        (lambda: spin_echo(pulse=1e-312), ValueError, "pulse must be long enough for a finite H, but is 1e-312"),
         (lambda: spin_echo(pulse=-1), ValueError, "pulse must be > 0, but is -1"),
         (lambda: spin_echo(wait=0), ValueError, "wait must be > 0, but is 0"),
         (lambda: spin_echo(phase=NAN), ValueError, "phase must be finite"),

@@ -99,7 +99,10 @@ def landau_zener(
 
 def _strength(width: float, hbar: float) -> float:
     """Energy g with exp(-i g sigma width / hbar) a turn by pi/2."""
-    return 0.25 * math.pi * as_real(hbar, "hbar", positive=True) / width
+    strength = 0.25 * math.pi * as_real(hbar, "hbar", positive=True) / width
+    if not math.isfinite(strength):
+        raise BadValue(f"pulse must be long enough for a finite H, but is {width:g}; make it longer.")
+    return strength
 
 
 def _about(phase: float) -> np.ndarray:
