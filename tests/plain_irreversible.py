@@ -73,6 +73,60 @@ def channel_step(psi, keep, turn, chi, sector, real, dice):
     return turn * psi / np.linalg.norm(psi)
 
 
+def local_channel_step(psi, keep, turn, chi, sector, real, dice):
+    """The same of one part, psi (level, rest level): a mixture of Gaussian laws times squares of their components."""
+    norm = np.array([np.sum(np.abs(psi[sector == s]) ** 2) for s in range(sector.max() + 1)])
+    replaced = 1 - keep**2
+    chosen = None
+    window = np.flatnonzero(chi > 0)
+    if dice.uniform() < replaced:
+        edges = np.cumsum(chi[window] * norm[sector[window]])
+        chosen = window[np.flatnonzero(dice.uniform() * edges[-1] < edges)[0]]
+        own = psi[sector == sector[chosen]]
+        shares = np.array([np.sum(own.real**2, axis=0), np.sum(own.imag**2, axis=0)])
+        if not real:
+            shares = np.tile(shares.mean(axis=0), (2, 1))
+        edges = np.cumsum(shares.T.ravel())
+        place, imaginary = divmod(np.flatnonzero(dice.uniform() * edges[-1] < edges)[0], 2)
+    v = np.zeros_like(psi)
+    for m in window:
+        own = psi[sector == sector[m]]
+        if real:
+            g = np.array([dice.normal() for _ in own], complex)
+        else:
+            g = np.sqrt(0.5) * np.array([complex(dice.normal(), dice.normal()) for _ in own])
+        if m == chosen:
+            # Re or Im of sum_n g_n psi_n is the product of real vectors, ``along`` and (Re g, Im g)
+            along = own[:, place].conj() if not imaginary else 1j * own[:, place].conj()
+            along = along.real if real else along
+            along = along / np.linalg.norm(along)
+            x = np.sum(along.real * g.real + along.imag * g.imag)
+            unit = 1 if real else np.sqrt(0.5)
+            a, b = unit * dice.normal(), unit * dice.normal()
+            g = g + (np.copysign(np.sqrt(x * x + a * a + b * b), x) - x) * along
+        v[m] = np.sqrt(chi[m]) * (g @ own)
+    e, c, root = keep**2 + replaced * np.sum(np.abs(v) ** 2), keep, np.sqrt(replaced)
+    if dice.uniform() < 0.5 - c * root * np.vdot(psi, v).real / e:
+        v = -v
+    psi = c * psi + root * v
+    return turn * psi / np.linalg.norm(psi)
+
+
+def local_jump_step(psi, keep, turn, chi, sector, dice):
+    """With probability g^2 the part jumps: |m> x psi_n, with probability chi_m |psi_n|^2, both of one sector."""
+    if dice.uniform() < 1 - keep**2:
+        squares = np.sum(np.abs(psi) ** 2, axis=1)
+        norm = np.bincount(sector, weights=squares)
+        edges = np.cumsum(chi * norm[sector])
+        m = np.flatnonzero(dice.uniform() * edges[-1] < edges)[0]
+        edges = np.cumsum(np.where(sector == sector[m], squares, 0))
+        n = np.flatnonzero(dice.uniform() * edges[-1] < edges)[0]
+        after = np.zeros_like(psi)
+        after[m] = psi[n] / np.linalg.norm(psi[n])
+        psi = after
+    return turn * psi
+
+
 def jump_step(psi, keep, turn, chi, sector, real, dice):
     """A4: with probability g^2 the state becomes a level of chi."""
     if dice.uniform() < 1 - keep**2:

@@ -18,7 +18,7 @@ from copydyn.irreversible.equilibrium import Window, canonical, equilibrium, equ
 from copydyn.irreversible.levels import levels_of
 from copydyn.preparations import product
 from copydyn.streams import streams
-from copydyn.systems import composite, heisenberg, ising, three_level
+from copydyn.systems import heisenberg, ising, three_level
 from copydyn.theories import OQT, SUV, Schrodinger
 
 CHAIN = ising(6, -1.0, -(np.sqrt(5) + 5) / 8, -(np.sqrt(5) + 1) / 4)
@@ -437,47 +437,6 @@ def test_a_chain_of_ten_spins_has_its_entropy_at_once():
     np.testing.assert_allclose(result.trace_distance, result.trace_distance[0] * np.exp(-0.3 * result.time), rtol=1e-12)
 
 
-# ---- one part
-
-
-def pair(times=(0.0, 0.5, 3.0), coupling=None):
-    system = composite({"A": np.diag([0.0, 1.0, 1.7]), "B": [[0.2, 0.4], [0.4, -0.1]]}, coupling)
-    rng = np.random.default_rng(3)
-    psi = rng.normal(size=6) + 1j * rng.normal(size=6)
-    return Experiment(system, Preparation(psi, normalise=True), Schedule(times))
-
-
-@pytest.mark.parametrize("part", ["A", "B"])
-def test_local_thermalisation_is_what_qutip_integrates(part):
-    """M6: L_mn on one part, 1e-9 against mesolve; the other part's state is what it is without."""
-    experiment = pair()
-    result = OQT(0.8, part=part, scheme="ensemble").evolve(experiment)
-    sizes, number = (3, 2), "AB".index(part)
-    own = [np.diag([0.0, 1.0, 1.7]), np.array([[0.2, 0.4], [0.4, -0.1]])][number]
-    rho = thermal.reduced_ket(experiment.ket, sizes, [number])
-    energies, vectors = np.linalg.eigh(own)
-    weights = np.einsum("am,ab,bm->m", vectors.conj(), rho, vectors).real
-    mean = weights @ energies
-    inside = np.abs(energies - mean) <= np.sqrt(weights @ (energies - mean) ** 2)
-    jumps = []
-    for m in np.flatnonzero(inside):
-        for n in range(len(own)):
-            local = np.sqrt(0.8 / inside.sum()) * np.outer(vectors[:, m], vectors[:, n])
-            jumps.append(qutip.Qobj(np.kron(local, np.eye(2)) if number == 0 else np.kron(np.eye(3), local)))
-    h = qutip.Qobj(experiment.system.hamiltonian.toarray())
-    options = {"atol": 1e-13, "rtol": 1e-11, "nsteps": 100_000}
-    theirs = qutip.mesolve(h, qutip.Qobj(experiment.ket), experiment.tlist, jumps, options=options)
-    for ours, state in zip(result.density_matrix.values, theirs.states):
-        assert np.abs(ours - state.full()).max() < 1e-9
-    kets = Schrodinger().evolve(experiment).state.values[0]
-    other = 1 - number
-    np.testing.assert_allclose(
-        thermal.reduced(result.density_matrix.values, sizes, other),
-        thermal.reduced_ket(kets, sizes, [other]),
-        atol=1e-9,
-    )
-
-
 # ---- refusals and warnings
 
 BAD = [
@@ -491,7 +450,6 @@ BAD = [
     (lambda: OQT(1.0, scheme="heun"), ValueError, "scheme must be one of channel"),
     (lambda: OQT(1.0, window=3), TypeError, "window must be a Window"),
     (lambda: OQT(1.0, window="wide"), ValueError, "rule must be one of window"),
-    (lambda: OQT(1.0, part="A"), ValueError, "part 'A' is thermalised as an ensemble only"),
     (lambda: OQT(1.0, phase_rule="x").evolve(random_experiment(3)), ValueError, "phase_rule must be one of"),
     (lambda: Window(width=0), ValueError, "width must be > 0"),
     (lambda: Window(width=-1), ValueError, "width must be > 0"),
@@ -543,10 +501,6 @@ def test_other_refusals(refuses):
     refuses(lambda: OQT(1.0).evolve(chain(NEEL), replicas=0), ValueError, "replicas must be >= 1")
     refuses(lambda: OQT(1.0).evolve(chain(NEEL), first=-1), ValueError, "first must be >= 0")
     refuses(lambda: OQT(1.0).evolve(chain(NEEL), replicas=10**11), ValueError, "at most 1e[+]12")
-    coupled = pair(coupling=0.1 * np.kron(np.diag([1.0, 0, 0]), [[0, 1], [1, 0]]))
-    local = OQT(1.0, part="A", scheme="ensemble")
-    refuses(lambda: local.evolve(coupled), ValueError, "part 'A' must not interact with the rest, but does")
-    refuses(lambda: OQT(1.0, part="C", scheme="ensemble").evolve(pair()), ValueError, "part must be one of A, B")
     big = Experiment(ring := copydyn.systems.ring(4097), Preparation(np.eye(ring.size)[0]), Schedule([0.0]))
     refuses(lambda: OQT(1.0).evolve(big), ValueError, "at most 4096 levels")
 

@@ -205,8 +205,11 @@ def warn_of_ambiguity(chi: Equilibrium, *, real: bool, chosen: bool) -> None:
     chosen : bool
         Whether a rule for these phases was asked for.
     """
-    levels, shells, average = chi.levels, chi.levels.shells(), chi.average
-    shared = [shells == shell for shell in np.unique(shells[1:][np.diff(shells) == 0])]
+    levels, average = chi.levels, chi.average
+    # of a level that a charge splits the vectors are known
+    kinds, members = np.unique(np.stack([levels.shells(), chi.sector]), axis=1, return_inverse=True)
+    groups = [members.ravel() == kind for kind in range(kinds.shape[1])]
+    shared = [own for own in groups if own.sum() > 1]
     uneven = any(np.ptp(average[own]) > 1e-12 for own in shared)
     turned = any(average[own].any() for own in shared) and real and levels.phase_rule == "largest"
     if real and levels.phase_rule == "largest" and not chosen:

@@ -32,8 +32,8 @@ class Levels:
         Ascending.
     vectors : float64 or complex128 (beable, level)
         <a|m>.
-    amplitudes : complex128 (level,)
-        <m|psi0>.
+    amplitudes : complex128 (level,), or (level, other)
+        <m|psi0>; of one part of a system, <m b|psi0>, b being states of the rest.
     hbar : float
     phase_rule : str
         "real" or "largest".
@@ -52,8 +52,8 @@ class Levels:
 
     @property
     def weights(self) -> np.ndarray:
-        """p_m = |psi_m|^2, float64 (level,)."""
-        weights = np.abs(self.amplitudes) ** 2
+        """p_m = |psi_m|^2, float64 (level,); of one part, summed over the states of the rest."""
+        weights = (np.abs(self.amplitudes) ** 2).reshape(self.size, -1).sum(axis=1)
         return np.asarray(weights / weights.sum())
 
     @property
@@ -141,9 +141,19 @@ def levels_of(experiment: Experiment, phase_rule: str = "auto") -> Levels:
             f"H is diagonalised whole and must have at most {MOST_LEVELS} levels, but has {system.size}; take a "
             "smaller system."
         )
+    return levels_of_matrix(dense(system.pulses[0].hamiltonian), experiment.ket, system.hbar, phase_rule)
+
+
+def levels_of_matrix(full: np.ndarray, psi: np.ndarray, hbar: float, phase_rule: str = "auto") -> Levels:
+    """Diagonalise a Hermitian matrix, and tell ``psi`` (beable, ...) in its levels.
+
+    Raises
+    ------
+    BadValue
+        If there is no such rule, or real eigenvectors are asked for of a complex H.
+    """
     if phase_rule not in PHASE_RULES:
         raise BadValue(f"phase_rule must be one of {', '.join(PHASE_RULES)}, but is {shown(phase_rule)}.")
-    full = dense(system.pulses[0].hamiltonian)
     is_real = not np.any(full.imag)
     if phase_rule == "real" and not is_real:
         raise BadValue("phase_rule must not be 'real' where H is complex and has no real eigenvectors; take 'largest'.")
@@ -152,4 +162,4 @@ def levels_of(experiment: Experiment, phase_rule: str = "auto") -> Levels:
     if rule == "largest":
         tops = vectors[np.argmax(np.abs(vectors), axis=0), np.arange(vectors.shape[1])]
         vectors = vectors * (np.abs(tops) / tops)
-    return Levels(energies, vectors, vectors.conj().T @ experiment.ket, system.hbar, rule)
+    return Levels(energies, vectors, vectors.conj().T @ psi, hbar, rule)

@@ -23,7 +23,8 @@ from copydyn.irreversible.equilibrium import (
     warn_of_edges,
 )
 from copydyn.irreversible.levels import PHASE_RULES
-from copydyn.irreversible.local import local_ensemble
+from copydyn.irreversible.local import SCHEMES as SCHEMES_OF_PARTS
+from copydyn.irreversible.local import Local, local_equilibrium
 from copydyn.irreversible.readings import alone, trace_with, with_runs
 from copydyn.irreversible.settings import (
     MOST_ENTRIES,
@@ -75,7 +76,8 @@ class OQT:
     degrees : float
         N, the number of degrees of freedom that the rate is proportional to: Gamma = rate N.
     part : str
-        Thermalise this part of a composite system alone; it must not interact with the rest. Scheme "ensemble" only.
+        Thermalise this part of a composite system alone; it must not interact with the rest. Schemes "channel" (2 D D_W
+        normals a step at most), "jumps" and "ensemble".
 
     Raises
     ------
@@ -99,10 +101,10 @@ class OQT:
         choose(self.noise, "noise", NOISES)
         choose(self.phase_rule, "phase_rule", PHASE_RULES)
         choose(self.scheme, "scheme", SCHEMES)
-        if as_part(self.part) and self.scheme != "ensemble":
+        if as_part(self.part) and self.scheme not in SCHEMES_OF_PARTS:
             raise BadValue(
-                f"part '{self.part}' is thermalised as an ensemble only, as its noise is a vector on the rest, but the "
-                f"scheme is '{self.scheme}'; take scheme 'ensemble'."
+                f"scheme must be one of {', '.join(SCHEMES_OF_PARTS)} where a part is thermalised, but is "
+                f"'{self.scheme}'."
             )
 
     @property
@@ -117,11 +119,11 @@ class OQT:
 
     def report(self, experiment: Experiment) -> Report:
         """Say what is known before the run: energy, window, what is conserved and whether the entropy overshoots."""
-        return report(self._equilibrium(experiment))
+        return report(self._local(experiment).chi if self.part else self._equilibrium(experiment))
 
     def announce(self, experiment: Experiment) -> str:
         """Give `report` as a sentence."""
-        return "" if self.part else self.report(experiment).sentence
+        return self._about(self._local(experiment).chi if self.part else self._equilibrium(experiment))
 
     def evolve(
         self,
@@ -149,38 +151,55 @@ class OQT:
         """
         as_experiment(experiment)
         replicas, seed = as_whole(replicas, "replicas", least=1), as_seed(seed)
-        attrs = {"theory": self.name, **self._settings()}
-        if self.part:
-            rho = local_ensemble(experiment, self.part, self.window, self.gamma).density()
-            mean = trace_with(rho)
-            return alone(experiment, _of_part(experiment, rho, mean), mean, attrs)
-        chi = self._equilibrium(experiment)
+        times = experiment.tlist - experiment.tlist[0]
+        local = self._local(experiment) if self.part else None
+        chi = local.chi if local else self._equilibrium(experiment)
         warn_of_edges(chi.levels, self.window)
+        attrs = {"theory": self.name, **self._settings(), "about": self._about(chi)}
         attrs |= {f"window_{name}": _plain(value) for name, value in report(chi)._asdict().items()}
-        attrs |= {"phase_rule": chi.levels.phase_rule, "about": report(chi).sentence}
-        ensemble = Ensemble(chi, self.gamma, experiment.tlist - experiment.tlist[0])
-        variables = self._of_ensemble(experiment, ensemble)
+        attrs |= {"phase_rule": chi.levels.phase_rule}
+        if local:
+            rho = local.density(self.gamma, times)
+            mean = trace_with(rho)
+            variables = _of_part(experiment, rho, mean)
+        else:
+            ensemble = Ensemble(chi, self.gamma, times)
+            mean = ensemble.expectation
+            variables = self._of_ensemble(experiment, ensemble)
         if self.scheme == "ensemble":
-            return alone(experiment, variables, ensemble.expectation, attrs)
+            return alone(experiment, variables, mean, attrs)
         real = self.noise == "real" and self.scheme != "jumps"
         warn_of_ambiguity(chi, real=real, chosen=self.phase_rule != "auto")
         warn_of_coarse_steps(self.step, self.scheme, "the means of scheme 'channel' are right for any step")
-        course = self._course(experiment, chi)
+        course = self._course_of_part(experiment, local) if local else self._course(experiment, chi)
         states = play(course, experiment, self, seed, replicas, first, progress=progress, jobs=jobs, keep=keep)
         return with_runs(experiment, variables, states, seed, attrs)
 
     def _equilibrium(self, experiment: Experiment) -> Equilibrium:
         return equilibrium_of(experiment, self.window, self.phase_rule)
 
+    def _local(self, experiment: Experiment) -> Local:
+        return local_equilibrium(experiment, self.part, self.window, self.phase_rule)
+
+    def _about(self, chi: Equilibrium) -> str:
+        return f"part '{self.part}': {report(chi).sentence}" if self.part else report(chi).sentence
+
+    def _longest(self, fastest: float) -> float:
+        """Give the longest step, for levels that turn by up to ``fastest`` against the middle of the band."""
+        if self.scheme == "jumps" or self.gamma == 0.0:
+            return math.inf
+        longest = self.step / self.gamma
+        return min(longest, TURNED * self.step / fastest) if self.noise == "real" and fastest > 0.0 else longest
+
+    def _course_of_part(self, experiment: Experiment, local: Local) -> Course:
+        longest = self._longest(float(np.max(np.abs(local.turning))))
+        real, jumps = self.noise == "real", self.scheme == "jumps"
+        return local.course(experiment.tlist, self.gamma, longest, real=real, jumps=jumps)
+
     def _course(self, experiment: Experiment, chi: Equilibrium) -> Course:
         levels, window = chi.levels, chi.window
         frequencies = levels.frequencies
-        longest = self.step / self.gamma if self.gamma > 0.0 else math.inf
-        fastest = float(np.max(np.abs(frequencies)))
-        if self.scheme == "jumps":
-            longest = math.inf
-        elif self.noise == "real" and fastest > 0.0 and self.gamma > 0.0:
-            longest = min(longest, TURNED * self.step / fastest)
+        longest = self._longest(float(np.max(np.abs(frequencies))))
         cost = levels.size * (window.size if self.scheme == "full-noise" else 1)
         legs = legs_of(experiment.tlist, longest, cost)
         chosen, sectors = chi.chi[window], chi.shares.size
