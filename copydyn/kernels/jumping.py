@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from copydyn.kernels.compiled import kernel
-from copydyn.kernels.reducing import transform
+from copydyn.kernels.reducing import draw_block, transform
 from copydyn.kernels.variates import closed, next_exponential, next_uniform, opened
 
 
@@ -95,20 +95,7 @@ def become_level(psi, window, chi, words):
 @kernel
 def measure(psi, block, weight, words):
     """Project psi (collapse,) on the block k, drawn with probability |P_k psi|^2, and normalise it."""
-    for k in range(weight.size):
-        weight[k] = 0.0
-    total = 0.0
-    for a in range(psi.size):
-        square = psi[a].real * psi[a].real + psi[a].imag * psi[a].imag
-        weight[block[a]] += square
-        total += square
-    share, words = next_uniform(words)
-    share *= total
-    below, chosen = 0.0, 0
-    for k in range(weight.size):
-        if weight[k] > 0.0 and below <= share:
-            chosen = k
-        below += weight[k]
+    chosen, words = draw_block(psi, block, weight, words)
     scale = 1.0 / math.sqrt(weight[chosen])
     for a in range(psi.size):
         psi[a] = psi[a] * scale if block[a] == chosen else complex(0.0, 0.0)

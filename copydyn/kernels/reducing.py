@@ -100,20 +100,7 @@ def reduction_step(psi, span, block, y, weight, words):
     """
     if span <= 0.0:
         return words
-    for k in range(weight.size):
-        weight[k] = 0.0
-    total = 0.0
-    for a in range(psi.size):
-        square = psi[a].real * psi[a].real + psi[a].imag * psi[a].imag
-        weight[block[a]] += square
-        total += square
-    share, words = next_uniform(words)
-    share *= total
-    below, chosen = 0.0, 0
-    for k in range(weight.size):
-        if weight[k] > 0.0 and below <= share:  # the last one, should rounding leave the sum short
-            chosen = k
-        below += weight[k]
+    chosen, words = draw_block(psi, block, weight, words)
     width, top = math.sqrt(span), -math.inf
     for k in range(weight.size):
         x, words = next_normal(words)
@@ -130,6 +117,26 @@ def reduction_step(psi, span, block, y, weight, words):
     for a in range(psi.size):
         psi[a] *= scale * y[block[a]]
     return words
+
+
+@kernel
+def draw_block(psi, block, weight, words):
+    """Fill ``weight`` with |P_k psi|^2, and draw k with that probability."""
+    for k in range(weight.size):
+        weight[k] = 0.0
+    total = 0.0
+    for a in range(psi.size):
+        square = psi[a].real * psi[a].real + psi[a].imag * psi[a].imag
+        weight[block[a]] += square
+        total += square
+    share, words = next_uniform(words)
+    share *= total
+    below, chosen = 0.0, 0
+    for k in range(weight.size):
+        if weight[k] > 0.0 and below <= share:  # the last one, should rounding leave the sum short
+            chosen = k
+        below += weight[k]
+    return chosen, words
 
 
 @kernel
