@@ -184,5 +184,5 @@ def propagator_rows(energies: np.ndarray, vectors: np.ndarray, dt: float) -> np.
 def _about(reduction: Reduction, *, free: bool) -> str:
     ranks = np.bincount(reduction.block)
     rank = f"of rank {ranks[0]}" if np.all(ranks == ranks[0]) else f"of ranks {ranks.min()} to {ranks.max()}"
-    kept = "commutes with them: outcomes keep their weights" if free else "does not: weights and energy drift"
-    return f"{ranks.size} projectors {rank}; H {kept}"
+    kept = "outcomes keep their weights" if free else "weights and energy drift"
+    return f"{ranks.size} projectors {rank}; H {'commutes' if free else 'does not commute'} with them: {kept}"
