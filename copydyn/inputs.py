@@ -219,7 +219,7 @@ def as_real(value: Any, name: str, *, positive: bool = False) -> float:
 def choose(value: Any, name: str, options: Sequence[str]) -> None:
     """Refuse a ``value`` that is none of the ``options``."""
     if not isinstance(value, str) or value not in options:
-        found = "is missing" if value == "" else f"is {shown(value)}"
+        found = "is missing" if isinstance(value, str) and not value else f"is {shown(value)}"
         raise BadValue(f"{name} must be one of {', '.join(options)}, but {found}.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ ADDED = ("scenario", "sweep_seed")
 """Attributes of a file that are about the sweep, and not about its runs."""
 
 
+_NUMBER = itertools.count()
 _OLD = ("v108", "v108")  # what netCDF-4 reads
 
 _TEXT = h5py.string_dtype()
@@ -171,7 +173,8 @@ def packed(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]], attrs: Map
     """
     first = rows[0]
     columns = {spelled(name): values for name, values in columns.items()}
-    with h5py.File("in memory", "w", driver="core", backing_store=False, libver=_OLD, track_order=True) as file:
+    name = f"in memory {next(_NUMBER)}"  # HDF5 tells open files by their names, and threads pack at the same time
+    with h5py.File(name, "w", driver="core", backing_store=False, libver=_OLD, track_order=True) as file:
         shared = {key: value for key, value in first.attrs.items() if all(row.attrs.get(key) == value for row in rows)}
         _note(file, "Conventions", "CF-1.8")
         for key, value in sorted({**shared, **attrs, "swept": json.dumps(list(columns))}.items()):
