@@ -1,6 +1,6 @@
 """Are trajectories of OQT 700 (D = 16) and 1500 times (D = 32) as fast as QuTiP's ssesolve with the same D^2 operators?
 
-Run ``python benchmarks/irreversibility.py``; it takes three minutes. Three questions, each with its rival in the same
+Run ``python benchmarks/irreversibility.py``; it takes half a minute. Three questions, each with its rival in the same
 run, on one core:
 
 - A step of a trajectory, all D levels in the window, by the exact channel, against a step of QuTiP's ssesolve (Euler)
@@ -11,8 +11,9 @@ run, on one core:
   the generator is therefore made for it, and only the integration is timed.
 - A million trajectories of three levels, 20 steps, one save, with all that `OQT.evolve` does. Goal: 10 s on two cores.
 
-On two busy cores the first and the last goal are met: 3000 and 11 000 times ssesolve, 6, 12.6 and 26 times the full
-noise, 8 s. That of the ensemble is missed, with 8000 times, 0.1 ms against 0.8 s: numpy makes the arrays for that long.
+The first and the last goal are met: 2200 to 3000 and 11 000 times ssesolve, 6, 13 and 26 times the full noise, 4.5 to
+8 s. That of the ensemble is missed, with 4800 to 8300 times, 0.10 to 0.14 ms against 0.65 to 0.95 s: numpy takes that
+long for the few arrays that there are.
 
 Times are processor time, the least of three, ours and the rivals' alike, but for mesolve and the million, which are run
 once. Trajectories are told in the basis of energies, in which QuTiP's operators are as sparse as they can be.
