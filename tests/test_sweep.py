@@ -422,6 +422,16 @@ sys.exit(main(["sweep", "rabi", *sys.argv[2:], "--out", sys.argv[1]]))
 """
 
 
+def test_ctrl_c_before_or_after_the_work_says_what_is_kept_too(tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(copydyn.sweeps.api, "drive", interrupted)
+    assert main(["sweep", "rabi", "theory.copies=30,40", "--jobs=1", "--out", str(tmp_path / "out")]) == 130
+    said = capsys.readouterr().err
+    assert said.startswith(f"copydyn: interrupted; what is kept so far is in {tmp_path / 'out'}, and the same command")
+
+
 def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(tmp_path, capsys):
     """Sent to the whole process group, as a terminal does, once a long run has left a checkpoint."""
     # one thread, or the workers would be started anew, and know nothing of CHECKPOINT

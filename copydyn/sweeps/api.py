@@ -16,7 +16,7 @@ from copydyn.source import Override, did_you_mean
 from copydyn.sweeps.asked import Asked, asked, recipe_in
 from copydyn.sweeps.axes import Axis, parse_values, zipped
 from copydyn.sweeps.crew import Crew, Team
-from copydyn.sweeps.drive import Tally, drive
+from copydyn.sweeps.drive import Stopped, Tally, drive
 from copydyn.sweeps.opening import open_sweep
 from copydyn.sweeps.store import Store
 from copydyn.toml_text import shown
@@ -114,6 +114,13 @@ def run(
         return drive(
             wanted.recipe, store, team, shard=(part, parts), timeout=wanted.timeout, retry=retry, progress=progress
         )
+    except KeyboardInterrupt as stop:
+        if str(stop):
+            raise
+        # while it was beginning, ending, or failing
+        raise Stopped(
+            f"interrupted; what is kept so far is in {out}, and the same command goes on from there."
+        ) from None
     finally:
         team.close()
 
