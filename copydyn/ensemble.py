@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import sparse
@@ -125,6 +126,7 @@ def couplings_of(hamiltonian: Matrix, hbar: float) -> Couplings:
     )
 
 
+@lru_cache(maxsize=4)  # runs of one system ask for it again and again; a system is known by itself, and nobody writes
 def train_of(system: System) -> Train:
     """List the couplings of every pulse, one after the other."""
     pulses = [couplings_of(pulse.hamiltonian, system.hbar) for pulse in system.pulses]

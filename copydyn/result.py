@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,6 @@ _ABOUT: dict[str, tuple[tuple[str, ...], str, str]] = {
 def new(experiment: Experiment, variables: Mapping[str, Any], attrs: Mapping[str, Any]) -> xr.Dataset:
     """Assemble a result: the schema knows dimensions, units and names of the ``variables``."""
     system = experiment.system
-    coordinates: dict[str, Any] = {
-        "time": ("time", experiment.tlist, {"units": system.time_unit, "long_name": "time"}),
-        "beable": ("beable", np.array(system.labels, dtype=np.str_), {"units": "1", "long_name": system.meaning}),
-    }
-    if "expect" in variables:
-        coordinates["e_op"] = ("e_op", np.array(list(experiment.e_ops), dtype=np.str_))
     data = {}
     for name, values in variables.items():
         dimensions, units, long_name = _ABOUT[name]
@@ -84,9 +79,22 @@ def new(experiment: Experiment, variables: Mapping[str, Any], attrs: Mapping[str
     }
     if system.parts:
         provenance["parts"] = json.dumps(system.parts)  # what `copydyn.parts` sums over
+    coordinates = _coordinates_of(experiment, observed="expect" in variables)
     result = xr.Dataset(data, coordinates, attrs={**attrs, **provenance})
     check(result)
     return result
+
+
+@lru_cache(maxsize=4)  # half of what it takes to make a Dataset; each gets a copy of its own
+def _coordinates_of(experiment: Experiment, *, observed: bool) -> xr.Coordinates:
+    system = experiment.system
+    coordinates: dict[str, Any] = {
+        "time": ("time", experiment.tlist, {"units": system.time_unit, "long_name": "time"}),
+        "beable": ("beable", np.array(system.labels, dtype=np.str_), {"units": "1", "long_name": system.meaning}),
+    }
+    if observed:
+        coordinates["e_op"] = ("e_op", np.array(list(experiment.e_ops), dtype=np.str_))
+    return xr.Dataset(coords=coordinates).coords
 
 
 def check(result: xr.Dataset) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,13 @@ def streams(experiment: Experiment, theory: Any, seed: int, replicas: int, first
 
 def fingerprint(experiment: Experiment, theory: Any) -> bytes:
     """SHA-256 over the canonical experiment and theory."""
+    digest = _digest_of(experiment).copy()
+    digest.update(repr(theory).encode())
+    return digest.digest()
+
+
+@lru_cache(maxsize=4)  # many runs are of one experiment, which is known by itself
+def _digest_of(experiment: Experiment) -> Any:
     digest = hashlib.sha256()
     for pulse in experiment.system.pulses:
         entries = sparse.coo_array(pulse.hamiltonian)
@@ -61,8 +68,7 @@ def fingerprint(experiment: Experiment, theory: Any) -> bytes:
     digest.update(repr(float(experiment.system.hbar)).encode())
     digest.update((experiment.ket + 0.0).tobytes())
     digest.update(experiment.tlist.tobytes())
-    digest.update(repr(theory).encode())
-    return digest.digest()
+    return digest
 
 
 def run_fingerprint(experiment: Experiment, theory: Any, seed: int, replicas: int, first: int = 0) -> bytes:

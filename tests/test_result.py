@@ -117,6 +117,18 @@ def test_attributes_say_what_was_done():
     assert evolved(Schrodinger(), replicas=4).attrs["replica_spread"] == result.NONE
 
 
+def test_results_of_one_experiment_share_nothing_that_can_be_written():
+    experiment = Experiment.of([[0.0, 0.5], [0.5, 0.3]], [0.6, 0.8], [0.0, 1.0])
+    one, other = (Schrodinger().evolve(experiment) for _ in range(2))
+    one.time.attrs["units"] = one.attrs["theory"] = "mine"
+    one["time"] = one.time * 2.0
+    one.beable.attrs.clear()
+    one["beable"] = ["a", "b"]
+    third = Schrodinger().evolve(experiment)
+    xr.testing.assert_identical(third, other)
+    assert third.time.attrs["units"] == "hbar/energy"
+
+
 def test_numbers_of_a_result_agree_with_each_other():
     found = evolved(CopyDynamics(300, record_events=True, follow=(0, 299)))
     assert np.all(found["counts"].sum("beable") == 300)
