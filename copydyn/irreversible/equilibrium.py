@@ -131,10 +131,12 @@ class Report(NamedTuple):
         """Say it."""
         kept = "V stays 0" if math.isnan(self.variance_ratio) else f"V becomes {self.variance_ratio:.4g} of it"
         entropy = "the entropy overshoots and falls again" if self.overshoots else "the entropy never falls"
+        many = f"{self.levels} levels from {self.lowest:.6g} to {self.highest:.6g}"
+        levels = many if self.levels > 1 else f"one level, {self.lowest:.6g}"
         return (
-            f"<H> = {self.energy:.6g}, V = {self.variance:.6g}; chi has {self.levels} levels from {self.lowest:.6g} to "
-            f"{self.highest:.6g}, outside of which the state has {self.outside:.4g} of its weight; the energy shifts "
-            f"by {self.energy_shift:.6g}, {kept}; S(chi) = {self.entropy:.6g}, and {entropy}"
+            f"<H> = {self.energy:.6g}, V = {self.variance:.6g}; chi has {levels}, outside of which the state has "
+            f"{self.outside:.4g} of its weight; the energy shifts by {self.energy_shift:.6g}, {kept}; "
+            f"S(chi) = {self.entropy:.6g}, and {entropy}"
         )
 
 
