@@ -29,7 +29,8 @@ from pathlib import Path
 from copydyn.__main__ import main as copydyn
 from copydyn.sweeps import work
 from copydyn.sweeps.checks import verified
-from copydyn.sweeps.store import Damaged, Store
+from copydyn.sweeps.records import Damaged
+from copydyn.sweeps.store import Store
 
 SWEEP = (
     "theory.copies=200,400,600",

@@ -12,7 +12,8 @@ from copydyn.__main__ import main
 from copydyn.refusal import BadValue
 from copydyn.runs import checkpoint
 from copydyn.sweeps import api
-from copydyn.sweeps.store import Entry, Record, Store, name_of, sealed
+from copydyn.sweeps.records import Entry, Record, name_of
+from copydyn.sweeps.store import Store, sealed
 from tests.inline import Inline
 from tests.wild import ONE
 

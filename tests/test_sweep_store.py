@@ -14,7 +14,8 @@ from copydyn import durable, open_sweep
 from copydyn.refusal import BadValue
 from copydyn.sweeps import work as working
 from copydyn.sweeps.checks import set_aside, verified
-from copydyn.sweeps.store import Damaged, Store
+from copydyn.sweeps.records import Damaged
+from copydyn.sweeps.store import Store
 from tests.inline import Inline, files, recipe_of, run
 
 

@@ -11,9 +11,11 @@ from typing import NamedTuple
 from copydyn import durable
 from copydyn.refusal import BadValue
 from copydyn.sweeps.asked import recipe_in
+from copydyn.sweeps.index import Index
 from copydyn.sweeps.opening import Atlas, Opened
 from copydyn.sweeps.recipe import Recipe
-from copydyn.sweeps.store import ASIDE, FOLDERS, LARGEST_RECORD, Damaged, Entry, Index, Record, Store, unwritable
+from copydyn.sweeps.records import Damaged, Entry, Record
+from copydyn.sweeps.store import ASIDE, FOLDERS, LARGEST_RECORD, Store, unwritable
 from copydyn.toml_text import one_line, shown
 
 _OURS = re.compile(r"([0-9a-f]{32})\.(nc|json)")

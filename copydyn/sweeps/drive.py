@@ -19,7 +19,8 @@ from copydyn import durable
 from copydyn.refusal import BadValue
 from copydyn.sweeps.crew import PATIENCE, Answer, Team
 from copydyn.sweeps.recipe import Block, Recipe
-from copydyn.sweeps.store import Entry, Store, alive, unwritable
+from copydyn.sweeps.records import Entry
+from copydyn.sweeps.store import Store, alive, unwritable
 from copydyn.sweeps.work import Task, about, block_name, reached
 from copydyn.toml_text import one_line
 from copydyn.wording import duration

@@ -15,9 +15,11 @@ from xarray.core import indexing
 
 from copydyn.refusal import BadValue
 from copydyn.sweeps.asked import recipe_in
+from copydyn.sweeps.index import Index
 from copydyn.sweeps.recipe import Recipe, Strand
+from copydyn.sweeps.records import Damaged
 from copydyn.sweeps.rows import Shelf, column
-from copydyn.sweeps.store import Damaged, Index, Store
+from copydyn.sweeps.store import Store
 
 DIMENSIONS = {"time", "beable", "replica", "theory", "e_op", "tag", "event", "part", "beable_", "run"}
 

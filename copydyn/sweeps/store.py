@@ -16,30 +16,24 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import math
 import os
 import platform
 import re
 import time
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from types import NoneType
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from copydyn import durable
 from copydyn.refusal import BadValue
+from copydyn.sweeps.index import Index
+from copydyn.sweeps.records import FORMAT, NAME, Damaged, Entry, Record, name_of
 from copydyn.version import __version__
 
 LARGEST_RECORD = 2**26
 """Bytes beyond which a small file is taken for another one."""
-
-FORMAT = 1
-"""Of the folder; a program refuses what is newer than itself."""
 
 FOLDERS = ("drafts", "sweeps", "runs", "live")
 
@@ -48,154 +42,6 @@ ASIDE = "damaged"
 
 OLD_DRAFT = 86400.0
 """Seconds after which a draft of another machine is taken for left over."""
-
-_NAME = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One run, as its record has it.
-
-    Parameters
-    ----------
-    key : str
-        `Recipe.key`.
-    theory : str
-        Name.
-    point : dict
-        Swept key to value.
-    first, replicas : int
-    seconds : float
-        Wall time of computing it.
-    fault : str
-        Why there is no result; empty where there is one.
-    error : float or None
-        Largest standard error of the targeted mean over all replicas up to here.
-    detail : str
-        What only a developer wants to know of a fault.
-    """
-
-    key: str
-    theory: str
-    point: dict[str, Any]
-    first: int
-    replicas: int
-    seconds: float = 0.0
-    fault: str = ""
-    error: float | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a file must be.
-
-    Parameters
-    ----------
-    name : str
-        Of file and record.
-    block : str
-        Of the sweep, that the runs belong to.
-    sha256, size
-        Of the file; empty and 0 where no run has given a result, and there is none.
-    form : str
-        What the runs look like: files with the same form have the same labels, times and variables.
-    entries : list of Entry
-        In the order of the file, which leaves out the runs that have failed.
-    whole : bool
-        Whether it will stay: else it is a part of its block that is merged once the block is whole.
-    about : dict
-        Seed, versions, and when it was written by which machine.
-    """
-
-    name: str
-    block: str
-    sha256: str
-    size: int
-    form: str
-    entries: list[Entry]
-    whole: bool
-    about: dict[str, Any] = field(default_factory=dict)
-
-    def text(self) -> bytes:
-        """Write the record: one line of JSON, and its SHA-256."""
-        body = {**vars(self), "entries": [_worth_saying(entry) for entry in self.entries]}
-        line = json.dumps(
-            {"copydyn record": FORMAT, **body}, ensure_ascii=False, separators=(",", ":"), default=str
-        ).encode()
-        return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
-
-    @classmethod
-    def parsed(cls, content: bytes, name: str) -> Record:
-        """Read what `text` has written under ``name``.
-
-        Raises
-        ------
-        Damaged
-        """
-        line, _, rest = content.partition(b"\n")
-        if rest != hashlib.sha256(line).hexdigest().encode() + b"\n":
-            raise Damaged("its record is damaged or cut off")
-        try:
-            body = json.loads(line)
-            if body.pop("copydyn record") > FORMAT:
-                raise Damaged("its record is of a newer version of copydyn")
-            record = cls(**{**body, "entries": [Entry(**entry) for entry in body["entries"]]})
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise Damaged("its record is none of copydyn") from None
-        if not _well_formed(record):
-            raise Damaged("its record is none of copydyn")
-        if record.name != name or name != name_of(record.entries):
-            raise Damaged("its record is that of other runs")
-        return record
-
-
-def _well_formed(record: Record) -> bool:
-    """Tell whether everything in a record is of its kind, whoever has written it."""
-    return (
-        isinstance(record.block, str)
-        and isinstance(record.sha256, str)
-        and _whole(record.size)
-        and isinstance(record.form, str)
-        and isinstance(record.whole, bool)
-        and isinstance(record.about, dict)
-        and all(
-            isinstance(entry.key, str)
-            and _NAME.fullmatch(entry.key) is not None
-            and isinstance(entry.theory, str)
-            and isinstance(entry.point, dict)
-            and _whole(entry.first)
-            and _whole(entry.replicas)
-            and isinstance(entry.seconds, (int, float))
-            and isinstance(entry.fault, str)
-            and isinstance(entry.error, (float, int, NoneType))
-            and abs(entry.error or 0) < 2**1023
-            and isinstance(entry.detail, str)
-            for entry in record.entries
-        )
-    )
-
-
-def _whole(number: Any) -> bool:
-    return isinstance(number, int) and 0 <= number < 2**63
-
-
-class Damaged(Exception):
-    """A file is not what its record says."""
-
-
-def _worth_saying(entry: Entry) -> dict[str, Any]:
-    return {key: value for key, value in vars(entry).items() if value not in ("", None) or key == "theory"}
-
-
-def name_of(entries: Iterable[Entry]) -> str:
-    """Name a file after the runs in it, and after which of them have failed."""
-    return named(f"{entry.key}!" if entry.fault else entry.key for entry in entries)
-
-
-def named(keys: Iterable[str]) -> str:
-    """Make one name of many."""
-    return hashlib.sha256(" ".join(keys).encode()).hexdigest()[:32]
 
 
 class Store:
@@ -386,7 +232,7 @@ class Store:
         for folder in self._folders_of_runs():
             for entry in _sorted_entries(self.folder / "runs" / folder):
                 name, suffix = os.path.splitext(entry)
-                if suffix == ".json" and _NAME.fullmatch(name) and name[:2] == folder:
+                if suffix == ".json" and NAME.fullmatch(name) and name[:2] == folder:
                     yield name
 
     def _folders_of_runs(self) -> list[str]:
@@ -400,7 +246,7 @@ class Store:
             entries = set(_sorted_entries(self.folder / "runs" / folder))
             for entry in sorted(entries):
                 name, suffix = os.path.splitext(entry)
-                if suffix == ".nc" and _NAME.fullmatch(name) and f"{name}.json" not in entries:
+                if suffix == ".nc" and NAME.fullmatch(name) and f"{name}.json" not in entries:
                     yield name
 
     def remove(self, name: str) -> None:
@@ -487,92 +333,6 @@ class Store:
                 raise OSError(errno.EFBIG, f"{files[-1].name} in its folder sweeps leaves no number for another one")
             with suppress(FileExistsError):  # somebody has asked for another sweep just now
                 durable.put_new(self.folder / "sweeps" / f"{number:03d}.toml", content, self.drafts)
-
-
-class Place(NamedTuple):
-    """Where a run is.
-
-    Parameters
-    ----------
-    name : str
-        Of its record.
-    row : int
-        In the file; -1 where the run has failed.
-    error : float
-        As `Entry.error`, NaN where it has none.
-    """
-
-    name: str
-    row: int
-    error: float
-
-
-class Index:
-    """Where every run of a store is; some 40 bytes a run.
-
-    Parameters
-    ----------
-    records : sequence of Record
-    damaged : dict
-        Name to what is wrong with it.
-
-    Attributes
-    ----------
-    pieces : dict
-        Block to the names of its records that are not whole.
-    """
-
-    def __init__(self, records: Iterable[Record], damaged: dict[str, str]) -> None:
-        self.damaged = damaged
-        self.names: list[str] = []
-        self.forms: list[str] = []
-        self.pieces: dict[str, list[str]] = {}
-        keys, numbers, rows, errors = array("B"), array("l"), array("l"), array("d")
-        sizes = array("l")
-        for number, record in enumerate(records):
-            self.names.append(record.name)
-            self.forms.append(record.form)
-            if not record.whole:
-                self.pieces.setdefault(record.block, []).append(record.name)
-            row = 0
-            for entry in record.entries:
-                keys.frombytes(bytes.fromhex(entry.key))
-                numbers.append(number)
-                rows.append(-1 if entry.fault else row)
-                errors.append(math.nan if entry.error is None else entry.error)
-                sizes.append(len(record.entries))
-                row += not entry.fault
-        halves = np.frombuffer(keys, dtype=">u8").reshape(-1, 2) if keys else np.zeros((0, 2), ">u8")
-        # of a run that is there twice, the larger file comes last, and counts
-        order = np.lexsort((np.array(numbers), np.array(sizes), halves[:, 1], halves[:, 0]))
-        self._keys = [halves[order, column].astype(np.uint64) for column in (0, 1)]
-        self._numbers, self._rows = np.array(numbers, np.int32)[order], np.array(rows, np.int32)[order]
-        self._errors = np.array(errors)[order]
-
-    def find(self, key: str) -> Place | None:
-        """Give the place of a run, or None."""
-        high, low = (np.uint64(int(half, 16)) for half in (key[:16], key[16:]))
-        last = int(np.searchsorted(self._keys[0], high, side="right")) - 1
-        while last >= 0 and self._keys[0][last] == high:
-            if self._keys[1][last] == low:
-                return Place(self.names[self._numbers[last]], int(self._rows[last]), float(self._errors[last]))
-            last -= 1
-        return None
-
-    def find_all(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Give the number of the record, -1 where a run is missing, and the row of many runs."""
-        halves = np.frombuffer(bytes.fromhex("".join(keys)), dtype=">u8").reshape(-1, 2).astype(np.uint64)
-        records, rows = np.full(len(keys), -1, np.int32), np.full(len(keys), -1, np.int32)
-        if self._keys[0].size:
-            last = np.maximum(np.searchsorted(self._keys[0], halves[:, 0], side="right") - 1, 0)
-            there = (self._keys[0][last] == halves[:, 0]) & (self._keys[1][last] == halves[:, 1])
-            records[there], rows[there] = self._numbers[last[there]], self._rows[last[there]]
-        return records, rows
-
-    def __len__(self) -> int:
-        first = np.ones(self._keys[0].size, bool)
-        first[1:] = (np.diff(self._keys[0]) != 0) | (np.diff(self._keys[1]) != 0)
-        return int(first.sum())
 
 
 def unwritable(folder: Path, cause: OSError | ValueError) -> BadValue:

@@ -14,7 +14,7 @@ from copydyn.refusal import BadValue
 from copydyn.sweeps.foreseen import Foreseen
 from copydyn.sweeps.opening import Atlas, Form, Layout, among, dimension_names, opened
 from copydyn.sweeps.recipe import Strand
-from copydyn.sweeps.store import Record
+from copydyn.sweeps.records import Record
 from copydyn.sweeps.work import reached
 
 SERIES = ("max_deviation", "total_variation", "infidelity", "extinct", "energy")

@@ -30,8 +30,9 @@ from copydyn.source import Override, Source
 from copydyn.streams import code_stamp
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.recipe import Block, PlainTable, Recipe, Strand, Target, digests, json_copy
+from copydyn.sweeps.records import Damaged, Entry, Record, name_of, named
 from copydyn.sweeps.rows import MOST_BYTES, Frame, Row, Shape, Shelf, grouped, packed, row_of
-from copydyn.sweeps.store import Damaged, Entry, Record, Store, name_of, named
+from copydyn.sweeps.store import Store
 from copydyn.theories import THEORIES, Schrodinger
 from copydyn.theory import Theory
 from copydyn.toml_text import shown
