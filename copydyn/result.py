@@ -61,6 +61,9 @@ _ABOUT: dict[str, tuple[tuple[str, ...], str, str]] = {
     "status": (("replica",), "1", "ok, or what went wrong"),
 }
 
+NAMES = frozenset(_ABOUT)
+"""Of all variables that a result may have."""
+
 
 def new(experiment: Experiment, variables: Mapping[str, Any], attrs: Mapping[str, Any]) -> xr.Dataset:
     """Assemble a result: the schema knows dimensions, units and names of the ``variables``."""

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from copydyn import durable
 from copydyn.refusal import BadValue
 from copydyn.sweeps.asked import recipe_in
+from copydyn.sweeps.atlas import Atlas, Opened
 from copydyn.sweeps.index import Index
-from copydyn.sweeps.opening import Atlas, Opened
 from copydyn.sweeps.recipe import Recipe
 from copydyn.sweeps.records import Damaged, Entry, Record
 from copydyn.sweeps.store import ASIDE, FOLDERS, LARGEST_RECORD, Store, unwritable

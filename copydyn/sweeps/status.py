@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from copydyn.sweeps.atlas import Atlas, opened
 from copydyn.sweeps.drive import Sign, signs_of_life
-from copydyn.sweeps.opening import Atlas, opened
 from copydyn.toml_text import one_line
 from copydyn.wording import duration
 

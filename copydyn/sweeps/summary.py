@@ -11,8 +11,9 @@ import xarray as xr
 
 from copydyn import result
 from copydyn.refusal import BadValue
+from copydyn.sweeps.atlas import Atlas, Form, opened
 from copydyn.sweeps.foreseen import Foreseen
-from copydyn.sweeps.opening import Atlas, Form, Layout, among, dimension_names, opened
+from copydyn.sweeps.opening import Layout, among, dimension_names
 from copydyn.sweeps.recipe import Strand
 from copydyn.sweeps.records import Record
 from copydyn.sweeps.work import reached
