@@ -10,12 +10,15 @@ import xarray as xr
 from small_sweeps import KINDS, SHORT, of, summary_of
 
 import copydyn
+from copydyn import open_sweep
 from copydyn.pipeline import law_of
 from copydyn.refusal import BadValue
 from copydyn.scenario import load
 from copydyn.sweeps import foreseen, work
 from copydyn.sweeps import summary as summaries
+from copydyn.sweeps.checks import verified
 from copydyn.sweeps.opening import dimension_names
+from copydyn.sweeps.status import status_of
 from copydyn.sweeps.summary import Digest, provenance, summary
 from copydyn.theories import Schrodinger
 
@@ -254,3 +257,22 @@ def test_a_store_of_another_version_is_read_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "code_stamp", lambda: "of a later version")
     assert set(summary(folder)["status"].values.ravel()) == {"ok"}
     assert set(copydyn.open_sweep(folder)["status"].values.ravel()) == {"ok"}
+
+
+@pytest.mark.parametrize("scenario", ["rabi", "rivals"])
+def test_a_theory_that_draws_nothing_has_one_replica_however_many_are_asked_for(tmp_path, scenario):
+    """More than 1024 replicas are shared out among several runs, which are then all the same."""
+    if scenario == "rabi":
+        folder = small_sweeps.sweep(tmp_path / "s", ['theory.engine="meanfield"', "theory.copies=10,12"], replicas=1030)
+        assert open_sweep(folder).replicas.values.tolist() == [1, 1]
+        assert summary(folder).replicas.values.tolist() == [1, 1]
+        return
+    (tmp_path / "rivals.toml").write_text(small_sweeps.RIVALS)
+    axes = ["theory.a/b.copies=10,12"]
+    folder = small_sweeps.sweep(tmp_path / "s", axes, scenario=str(tmp_path / "rivals.toml"), short=(), replicas=1030)
+    found = open_sweep(folder)
+    assert found.replicas.transpose("theory", ...).values.tolist() == [[1030, 1030], [1, 1], [1, 1]]
+    assert np.isfinite(found.probability.values).all()
+    assert not np.isfinite(found.max_deviation.sel(theory="limit").isel(replica=1)).any()
+    assert verified(folder).sound
+    assert "0 missing" in status_of(folder)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copydyn.refusal import BadValue
+from copydyn.result import NONE
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.index import Index
 from copydyn.sweeps.recipe import Recipe
@@ -88,6 +89,11 @@ class Form(NamedTuple):
     replicas: int
     attrs: dict[str, Any]
 
+    @property
+    def certain(self) -> bool:
+        """Whether nothing in its runs is drawn."""
+        return self.attrs.get("replica_spread") == NONE
+
 
 class Atlas:
     """Where every run of a sweep is, and what it looks like.
@@ -114,6 +120,17 @@ class Atlas:
         for number in np.unique(self.record[self.row >= 0]) if look else ():
             if self.index.forms[number] not in self.forms:
                 self.forms[self.index.forms[number]] = self._form(self.index.names[number])
+        self._drop_copies()
+
+    def _drop_copies(self) -> None:
+        """Keep the first part of points of theories that draw no numbers: all others are the same."""
+        names = self.index.forms
+        certain = [n for n, name in enumerate(names) if name in self.forms and self.forms[name].certain]
+        copies = np.isin(self.record[..., 1:], certain) & (self.row[..., 1:] >= 0)
+        self.record[..., 1:][copies] = self.row[..., 1:][copies] = -1
+        made = self.record[..., 0] >= 0
+        if certain and np.all(np.isin(self.record[..., 0][made], certain)):
+            self.record, self.row = self.record[..., :1], self.row[..., :1]
 
     def shelf(self, record: int) -> Shelf:
         """Open the file of a record.
