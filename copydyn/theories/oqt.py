@@ -22,7 +22,7 @@ from copydyn.irreversible.equilibrium import (
     warn_of_ambiguity,
     warn_of_edges,
 )
-from copydyn.irreversible.levels import PHASE_RULES
+from copydyn.irreversible.levels import PHASE_RULES, Levels
 from copydyn.irreversible.local import SCHEMES as SCHEMES_OF_PARTS
 from copydyn.irreversible.local import Local, local_equilibrium
 from copydyn.irreversible.readings import alone, trace_with, with_runs
@@ -142,7 +142,8 @@ class OQT:
         -------
         Dataset with probability, density_matrix (where it has at most 2^22 entries), mean_energy, energy_variance,
         entropy, entropy_rate, relative_entropy, trace_distance and squared_distance (to chi), all without noise; and,
-        unless the scheme is "ensemble", state (replica, time, beable), with energy and expect of each trajectory.
+        unless the scheme is "ensemble", state (replica, time, beable), with energy and expect of each trajectory. Where
+        a part is thermalised, probability, density_matrix and mean_energy of the whole, and trajectories of it.
 
         Raises
         ------
@@ -184,22 +185,22 @@ class OQT:
     def _about(self, chi: Equilibrium) -> str:
         return f"part '{self.part}': {report(chi).sentence}" if self.part else report(chi).sentence
 
-    def _longest(self, fastest: float) -> float:
-        """Give the longest step, for levels that turn by up to ``fastest`` against the middle of the band."""
+    def _longest(self, levels: Levels) -> float:
+        """Give the longest step; levels turn against the middle of the band, and real noise with them."""
         if self.scheme == "jumps" or self.gamma == 0.0:
             return math.inf
-        longest = self.step / self.gamma
+        longest, fastest = self.step / self.gamma, float(np.max(np.abs(levels.frequencies)))
         return min(longest, TURNED * self.step / fastest) if self.noise == "real" and fastest > 0.0 else longest
 
     def _course_of_part(self, experiment: Experiment, local: Local) -> Course:
-        longest = self._longest(float(np.max(np.abs(local.turning))))
         real, jumps = self.noise == "real", self.scheme == "jumps"
+        longest = self._longest(local.chi.levels)  # the rest turns the noise's vectors, which have no direction there
         return local.course(experiment.tlist, self.gamma, longest, real=real, jumps=jumps)
 
     def _course(self, experiment: Experiment, chi: Equilibrium) -> Course:
         levels, window = chi.levels, chi.window
         frequencies = levels.frequencies
-        longest = self._longest(float(np.max(np.abs(frequencies))))
+        longest = self._longest(levels)
         cost = levels.size * (window.size if self.scheme == "full-noise" else 1)
         legs = legs_of(experiment.tlist, longest, cost)
         chosen, sectors = chi.chi[window], chi.shares.size
