@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except KeyboardInterrupt as stop:
         print(f"copydyn: {stop if str(stop) else 'interrupted; no result was kept.'}", file=sys.stderr, flush=True)
-        if threading.active_count() > 1:  # a kernel that is being compiled cannot be stopped, and nobody waits for it
+        # a kernel that is being compiled cannot be stopped, and nobody waits for it; daemons are not waited for anyway
+        if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
             os._exit(INTERRUPTED)
         return INTERRUPTED
 

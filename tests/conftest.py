@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import re
+import threading
 
 import pytest
 
@@ -23,3 +24,11 @@ def refuses():
         return sentence
 
     return check
+
+
+@pytest.fixture
+def unthreaded():
+    """Wait for the threads of earlier tests: after Ctrl-C the command ends the process where some cannot be stopped."""
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join()

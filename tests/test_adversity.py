@@ -137,9 +137,8 @@ def test_a_strength_out_of_all_bounds_is_refused_in_one_sentence(command, theory
     refused(command(theory=f"copies = 100\n{theory}"), names)
 
 
-@pytest.mark.parametrize("stop", ["1e7", "1e9"])
-def test_explain_leaves_out_laws_that_would_take_for_ever(command, stop):
-    code, printed, error = command(verb="explain", schedule=f"stop = {stop}\npoints = 3")
+def test_explain_leaves_out_laws_that_would_take_for_ever(command):
+    code, printed, error = command(verb="explain", schedule="stop = 1e9\npoints = 3")
     assert (code, error) == (0, "")
     assert "they cost too much for beats of up to" in printed
 

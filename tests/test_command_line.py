@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -343,6 +344,7 @@ def test_an_output_folder_that_cannot_be_written_is_found_before_the_run(here, c
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*the checkpoint could not be written")  # of a run that compiles for over 2 s
 def test_a_disk_that_fills_up_does_not_lose_the_table(here, capsys, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
@@ -366,12 +368,17 @@ def test_a_run_that_does_not_fit_into_memory_is_refused(here, capsys, monkeypatc
     assert capsys.readouterr().err.startswith("copydyn: the run must fit into memory, but: Unable to allocate 9.9 PiB;")
 
 
-def test_an_interrupted_run_says_so(here, capsys, monkeypatch):
+def test_an_interrupted_run_says_so(here, unthreaded, capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(CopyDynamics, "evolve", interrupted)
-    assert main(["scenario", "rabi"]) == 130
+    over = threading.Event()
+    threading.Thread(target=over.wait, daemon=True).start()  # as a bar has one
+    try:
+        assert main(["scenario", "rabi"]) == 130
+    finally:
+        over.set()
     assert capsys.readouterr().err == "copydyn: interrupted; no result was kept.\n"
 
 

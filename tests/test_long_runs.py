@@ -126,7 +126,7 @@ def test_killed_at_fifty_random_moments():
 
 def test_ctrl_c_ends_soon_and_the_same_command_goes_on(tmp_path):
     command = [sys.executable, "-m", "copydyn", "scenario", "rabi", "--no-plot", "--checkpoint-every", "0.2"]
-    changes = ["theory.copies=3e6", "run.replicas=40"]
+    changes = ["theory.copies=3e6", "run.replicas=20"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     subprocess.run([*command, *changes, "--quiet", "--out", str(whole)], env=environment, check=True, timeout=300)

@@ -422,7 +422,7 @@ sys.exit(main(["sweep", "rabi", *sys.argv[2:], "--out", sys.argv[1]]))
 """
 
 
-def test_ctrl_c_before_or_after_the_work_says_what_is_kept_too(tmp_path, monkeypatch, capsys):
+def test_ctrl_c_before_or_after_the_work_says_what_is_kept_too(tmp_path, unthreaded, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
