@@ -414,7 +414,9 @@ LONG = [
 ]
 
 INTERRUPTED = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background are deaf
 from copydyn.__main__ import main
 from copydyn.sweeps import work
 work.CHECKPOINT = 0.1

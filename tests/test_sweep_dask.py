@@ -97,8 +97,17 @@ def nothing_else_in(out):
     return all(record.whole for record in Store(out).records({})) and not list((out / "drafts").glob("*dask*"))
 
 
+HEARING = """
+import signal
+import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background are deaf
+from copydyn.__main__ import main
+sys.exit(main())
+"""
+
+
 def sweep_command(out, *words):
-    command = [sys.executable, "-m", "copydyn", "sweep", "rabi", *words, "--seed", "3", "--out", str(out)]
+    command = [sys.executable, "-c", HEARING, "sweep", "rabi", *words, "--seed", "3", "--out", str(out)]
     return subprocess.Popen(command, cwd=ROOT, env=CALM, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
