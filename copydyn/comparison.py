@@ -27,9 +27,12 @@ _ABOUT = {
     "extinct": ("labels", "number of labels without a copy"),
 }
 
-_DESCRIBED = {name: {"units": units, "long_name": said} for name, (units, said) in _ABOUT.items()}
-
-_REPLICA_TIME = ("replica", "time")
+DISTANCES = {
+    name: (("replica", "time"), {"units": units, "long_name": said})
+    for name, (units, said) in _ABOUT.items()
+    if "energy" not in name
+}
+"""Dimensions and attributes of what `distances` gives."""
 
 
 def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = None) -> xr.Dataset:
@@ -112,10 +115,8 @@ def _why_no_law(result: xr.Dataset) -> str:
     return "none was given (copydyn.laws.finite_copies makes one)"
 
 
-def distances(
-    ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], replicas: int
-) -> dict[str, tuple[tuple[str, str], np.ndarray, dict[str, Any]]]:
-    """Measure every replica by itself, as variables of a Dataset: max_deviation, total_variation, infidelity, extinct.
+def distances(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], replicas: int) -> dict[str, np.ndarray]:
+    """Measure every replica by itself: max_deviation, total_variation, infidelity, extinct.
 
     What `compare` averages: each float64 (replica, time), where the theories give it. What is about the mean of all
     replicas, of a theory that has no frequencies, is the same in each.
@@ -132,7 +133,7 @@ def distances(
     for name, values in found.items():
         if len(values) != replicas:
             found[name] = np.broadcast_to(values, (replicas, values.shape[1]))
-    return {name: (_REPLICA_TIME, values, _DESCRIBED[name]) for name, values in found.items()}
+    return found
 
 
 class Verdict(NamedTuple):

@@ -89,17 +89,18 @@ def run(
     seed = as_seed(scenario.run.seed)
     experiment, replicas = scenario.experiment, scenario.run.replicas
     reference = Schrodinger().evolve(experiment)  # before the run, which a refusal of it would lose
-    kept = {name: Checkpoint(path, every) for name, path in _checkpoints(scenario, seed, out).items()}
+    kept = _checkpoints(scenario, seed, out)
     results = {}
     for name, theory in scenario.theories.items():
         if announced := getattr(theory, "announce", lambda _: "")(experiment):
             say(report.foreseen(name, announced))
-        if kept[name].path.exists():
-            say(f"  going on from {kept[name].path}")
+        if kept[name].exists():
+            say(f"  going on from {kept[name]}")
+        keep = Checkpoint(kept[name], every)
         try:
-            results[name] = theory.evolve(experiment, seed, replicas, progress=progress, jobs=jobs, keep=kept[name])
+            results[name] = theory.evolve(experiment, seed, replicas, progress=progress, jobs=jobs, keep=keep)
         except Interrupted as stop:
-            again = f" The same command with --seed {seed} goes on from there." if kept[name].path.exists() else ""
+            again = f" The same command with --seed {seed} goes on from there." if kept[name].exists() else ""
             raise Interrupted(f"{stop}{again}") from None
     comparisons = {
         name: compare(results[name], reference, law_of(experiment, theory))
@@ -123,8 +124,8 @@ def run(
     if picture:
         files["figure.png"] = _picture(results, reference, comparisons, scenario.title)
     folder = store.keep(out, scenario.name, files)
-    for keep in kept.values():
-        checkpoint.remove(keep.path)
+    for path in kept.values():
+        checkpoint.remove(path)
     say(f"  kept in       {folder}")
     if fault is not None:
         raise fault

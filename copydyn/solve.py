@@ -83,5 +83,5 @@ def copysolve(
         admixture=admixture,
     )
     experiment = Experiment.of(H, psi0, tlist, hbar=hbar, e_ops=e_ops)
-    keep = None if checkpoint is None else Checkpoint(Path(checkpoint))
+    keep = None if checkpoint is None else Checkpoint(checkpoint)
     return theory.evolve(experiment, seed, replicas, progress=progress, jobs=jobs, keep=keep)

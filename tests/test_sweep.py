@@ -17,12 +17,13 @@ import copydyn
 from copydyn import open_sweep
 from copydyn.__main__ import main
 from copydyn.scenario import load
+from copydyn.sweeps import builder as building
 from copydyn.sweeps import crew, drive, work
 from copydyn.sweeps.api import axes_of
 from copydyn.sweeps.checks import verified
 from copydyn.sweeps.crew import Crew
 from copydyn.sweeps.recipe import Block
-from copydyn.sweeps.rows import Frame, Row
+from copydyn.sweeps.rows import Form, Frame, Row
 from copydyn.sweeps.store import Store
 from copydyn.theories import THEORIES, CopyDynamics, Schrodinger
 from tests.inline import FIXED, SMALL, Inline, files, recipe_of, run
@@ -182,6 +183,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from tests.inline import recipe_of
+from copydyn.sweeps import builder as building
 from copydyn.sweeps import crew, drive, work
 from copydyn.sweeps.store import Store
 assert crew._may_fork()
@@ -374,7 +376,7 @@ def test_a_target_meets_its_error_as_often_as_it_says(monkeypatch):
     The control, a target that may stop after 8, covers too little.
     """
     recipe = recipe_of("theory.copies=20", fixed=("schedule.stop=1", "schedule.points=2"), replicas=8)
-    builder = work.Builder(recipe)
+    builder = building.Builder(recipe)
     points, most = 1000, 160
     many = builder.theory(0, {}).evolve(builder.experiment({}), seed=1, replicas=200_000 + points * most)
     frequency = many.frequency.values[:, 1, 0]
@@ -386,7 +388,7 @@ def test_a_target_meets_its_error_as_often_as_it_says(monkeypatch):
         for values in rows:
             moments, target = work._Moments("probability"), work.Target(0.016, most)
             for stop in range(8, most + 1, 8):
-                moments.add(Row({"frequency": (("replica",), values[stop - 8 : stop], {})}, Frame({}), {}))
+                moments.add(Row({"frequency": values[stop - 8 : stop]}, Form(Frame({}), {}), {}))
                 if work.reached(moments.error(), stop, target):
                     break
             assert stop < most
@@ -574,7 +576,7 @@ def test_a_file_that_is_read_decides_as_well(here, refuses):
     assert len(run("out", "theory.copies=30,40", **how).tasks) == 2
     Path("one.npy").unlink()
     assert open_sweep("both").status.values.tolist() == ["ok", "ok"]
-    work._own.builder.cache_clear()
+    building._own.builder.cache_clear()
     task = work.Task("both", "001.toml", Block(0, 0, 0, 1), ())
     refuses(lambda: work.work(task), ValueError, r'"one.npy" is another one here, or cannot be read')
 

@@ -145,7 +145,7 @@ def test_a_worker_that_is_killed_loses_nothing(loopback, alone, tmp_path):
 
 def test_ctrl_c_leaves_the_cluster_and_the_same_command_goes_on(loopback, tmp_path):
     out = tmp_path / "store"
-    words = ["theory.copies=3e4,1e5", "system.detuning=linspace(0.5,1.5,20)", "--replicas", "2"]
+    words = ["theory.copies=1e5,2e5", "system.detuning=linspace(0.5,1.5,20)", "--replicas", "2"]
     words += ["--dask", loopback.address]
     process = sweep_command(out, *words)
     until(lambda: files_of(out))
@@ -171,10 +171,10 @@ def test_a_cluster_of_its_own_and_a_point_that_kills_its_worker(tmp_path, alone)
         "def trapped(self, theory, values, *rest):\n"
         "    if values['theory.copies'] == 1000 and values['system.detuning'] == 0.5:\n"
         "        os.kill(os.getpid(), 9)\n"
-        "    return row(self, theory, values, *rest)\n"
+        "    return run(self, theory, values, *rest)\n"
         "if {'distributed.cli.dask_worker', 'copydyn.sweeps.crew'}.intersection(sys.orig_argv):\n"
-        "    from copydyn.sweeps.work import Builder\n"
-        "    row, Builder.row = Builder.row, trapped\n"
+        "    from copydyn.sweeps.builder import Builder\n"
+        "    run, Builder.run = Builder.run, trapped\n"
     )
     few = {**AXES, "system.detuning": [0.5, 0.6]}
     script = tmp_path / "script.py"

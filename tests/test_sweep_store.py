@@ -75,7 +75,7 @@ def test_another_seed_other_replicas_another_time_are_other_runs(copied):
 
 
 def test_other_code_makes_other_runs(copied, monkeypatch):
-    for module in ("recipe", "work"):
+    for module in ("recipe", "builder", "work"):
         monkeypatch.setattr(f"copydyn.sweeps.{module}.code_stamp", lambda: "another")
     assert len(run(copied).tasks) == 6
 

@@ -14,7 +14,7 @@ from copydyn import open_sweep
 from copydyn.pipeline import law_of
 from copydyn.refusal import BadValue
 from copydyn.scenario import load
-from copydyn.sweeps import foreseen, work
+from copydyn.sweeps import builder, foreseen
 from copydyn.sweeps import summary as summaries
 from copydyn.sweeps.checks import verified
 from copydyn.sweeps.opening import dimension_names
@@ -135,14 +135,14 @@ def test_what_draws_no_numbers_is_no_surer_for_being_made_twice(tmp_path):
 
 
 def test_a_point_of_which_a_part_has_failed_has_no_mean(tmp_path, monkeypatch):
-    row = work.Builder.row
+    run = builder.Builder.run
 
-    def fails(builder, theory, values, seed, first, replicas, keep):
+    def fails(self, theory, values, seed, first, replicas, keep):
         if first and values["theory.copies"] == 10:
             raise BadValue("the second part must fail.")
-        return row(builder, theory, values, seed, first, replicas, keep)
+        return run(self, theory, values, seed, first, replicas, keep)
 
-    monkeypatch.setattr(work.Builder, "row", fails)
+    monkeypatch.setattr(builder.Builder, "run", fails)
     found = summary(small_sweeps.sweep(tmp_path / "s", ["theory.copies=10,12"], replicas=1030))
     assert found["status"].values.tolist() == ["the second part must fail.", "ok"]
     assert np.isnan(found["max_deviation"]).all("time").values.tolist() == [True, False], "failures may choose"

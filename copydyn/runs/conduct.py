@@ -77,17 +77,16 @@ class Checkpoint:
 
     Parameters
     ----------
-    path : Path
+    path : path
         Of one file. Where it exists the run goes on from there; it stays when the run is over, and whoever has its
         result in safety removes it.
     every : float, seconds
     """
 
-    path: Path
+    path: Path | str
     every: float = 60.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path))
         as_real(self.every, "every", positive=True)
 
 
@@ -180,6 +179,7 @@ class _Stage:
     def __init__(self, parts: Sequence[Part], run: bytes, keep: Checkpoint | None, players: int) -> None:
         self.players = players
         self._parts, self._run, self._keep = parts, run, keep
+        self._path = Path() if keep is None else Path(keep.path)
         self._waiting, self._choice = iter(parts), threading.Lock()
         self._busy = [threading.Lock() for _ in range(players)]
         self._open, self._closed = threading.Event(), threading.Event()
@@ -201,19 +201,19 @@ class _Stage:
 
     def restore(self) -> None:
         """Go back to the checkpoint, if there is one."""
-        states = checkpoint.read(self._keep.path, self._run, len(self._parts)) if self._keep else None
+        states = checkpoint.read(self._path, self._run, len(self._parts)) if self._keep else None
         for part, state in zip(self._parts, states or ()):
             part.restore(state)
 
     def keep_now_and_then(self) -> None:
         """Write a checkpoint where it is due; a costly one is due less often."""
         if self._keep and time.monotonic() - self._kept > max(self._keep.every, self._cost / SHARE):
-            self._write(self._keep.path)
+            self._write(self._path)
 
     def keep_at_the_end(self) -> None:
         """Write the finished run, unless it has taken so little time that nobody would miss it."""
         if self._keep and time.monotonic() - self._begun > min(SHORT, self._keep.every):
-            self._write(self._keep.path)
+            self._write(self._path)
 
     def farewell(self, span: float, *, paused: bool) -> str:
         """Keep what there is and say so."""
@@ -221,11 +221,11 @@ class _Stage:
         sentence = f"interrupted at {100.0 * share:.0f} % of the run"
         if self._keep is None:
             return f"{sentence}; nothing is saved, as no checkpoint was asked for."
-        if paused and not self._write(self._keep.path, force=False):
+        if paused and not self._write(self._path, force=False):
             return f"{sentence}; its state could not be saved."
-        if not self._keep.path.exists():
+        if not self._path.exists():
             return f"{sentence}; nothing is saved yet."
-        return f"{sentence}; saved in {self._keep.path}."
+        return f"{sentence}; saved in {self._path}."
 
     def _next(self) -> Part | None:
         with self._choice:

@@ -19,7 +19,7 @@ from copydyn.sweeps.crew import Crew, Team
 from copydyn.sweeps.drive import Stopped, Tally, drive
 from copydyn.sweeps.opening import open_sweep
 from copydyn.sweeps.store import Store
-from copydyn.toml_text import shown
+from copydyn.toml_text import brief, shown
 
 OPTIONS = ("replicas", "seed", "target_error", "target", "max_replicas", "timeout", "batch")
 
@@ -145,14 +145,17 @@ def axes_of(axes: Mapping[str | tuple[str, ...], Any]) -> tuple[list[Axis], list
             values = parse_values(values, f"{key}={values}") or values
         if isinstance(values, (range, tuple)) and len(keys) == 1:
             values = list(values)
-        place = f"{', '.join(keys)}={shown(values) if isinstance(values, list) else values!r}"
+        # a hundred values are more than is shown of them
+        place = f"{', '.join(keys)}={brief(shown(values[:100])) if isinstance(values, list) else repr(values)}"
         if not isinstance(values, list) and len(keys) == 1:
             fixed.append(Override(place, keys[0], values))
             continue
-        rows = [value if isinstance(key, tuple) else (value,) for value in values]
-        if any(not isinstance(row, (list, tuple)) or len(row) != len(keys) for row in rows):
-            raise BadValue(f"{place}: every value of these {len(keys)} keys must be a tuple of {len(keys)}.")
-        made.append(zipped({one: [_plain(row[number]) for row in rows] for number, one in enumerate(keys)}, place))
+        columns = {keys[0]: values}
+        if isinstance(key, tuple):
+            if any(not isinstance(row, (list, tuple)) or len(row) != len(keys) for row in values):
+                raise BadValue(f"{place}: every value of these {len(keys)} keys must be a tuple of {len(keys)}.")
+            columns = {one: [row[number] for row in values] for number, one in enumerate(keys)}
+        made.append(zipped({one: list(map(_plain, column)) for one, column in columns.items()}, place))
     return made, fixed
 
 

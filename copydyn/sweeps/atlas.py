@@ -15,7 +15,8 @@ from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.index import Index
 from copydyn.sweeps.recipe import Recipe
 from copydyn.sweeps.records import Damaged
-from copydyn.sweeps.rows import Shelf
+from copydyn.sweeps.rows import Form
+from copydyn.sweeps.shelf import Shelf
 from copydyn.sweeps.store import Store
 
 MOST_OPEN = 256 * 2**20
@@ -71,30 +72,6 @@ class Library:
         return shelf
 
 
-class Form(NamedTuple):
-    """What the runs of some files look like.
-
-    Parameters
-    ----------
-    variables : dict
-        Name to dimensions, shape, type and attributes of one run.
-    coordinates : dict
-        Name to dimensions, values and attributes.
-    replicas : int
-        Of one run.
-    """
-
-    variables: dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype, dict[str, Any]]]
-    coordinates: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]]
-    replicas: int
-    attrs: dict[str, Any]
-
-    @property
-    def certain(self) -> bool:
-        """Whether nothing in its runs is drawn."""
-        return self.attrs.get("replica_spread") == NONE
-
-
 class Atlas:
     """Where every run of a sweep is, and what it looks like.
 
@@ -107,6 +84,10 @@ class Atlas:
     Attributes
     ----------
     index : Index
+    forms : dict of str to Form
+        What the runs of records look like, by its digest.
+    attrs : dict of str to dict
+        Attributes that they share.
     record, row : int32 (theory, point, part)
         Number of the run's record, -1 where it is missing, and its row in the file, -1 where it has failed. The parts
         of a point share out its replicas.
@@ -117,15 +98,17 @@ class Atlas:
         self.library = Library(self.store)
         self.record, self.row = self._located()
         self.forms: dict[str, Form] = {}
+        self.attrs: dict[str, dict[str, Any]] = {}
         for number in np.unique(self.record[self.row >= 0]) if look else ():
-            if self.index.forms[number] not in self.forms:
-                self.forms[self.index.forms[number]] = self._form(self.index.names[number])
+            name = self.index.forms[number]
+            if name not in self.forms:
+                shelf = self.shelf(number)
+                self.forms[name], self.attrs[name] = shelf.form(), shelf.attrs
         self._drop_copies()
 
     def _drop_copies(self) -> None:
         """Keep the first part of points of theories that draw no numbers: all others are the same."""
-        names = self.index.forms
-        certain = [n for n, name in enumerate(names) if name in self.forms and self.forms[name].certain]
+        certain = [record for record in range(len(self.index.names)) if self.certain(record)]
         copies = np.isin(self.record[..., 1:], certain) & (self.row[..., 1:] >= 0)
         self.record[..., 1:][copies] = self.row[..., 1:][copies] = -1
         made = self.record[..., 0] >= 0
@@ -153,13 +136,9 @@ class Atlas:
         """Give the form of a record's runs."""
         return self.forms[self.index.forms[record]]
 
-    def _form(self, name: str) -> Form:
-        shelf = self.shelf(self.index.names.index(name))
-        variables = shelf.variables()
-        replicas = max(
-            (dict(zip(dims, shape)).get("replica", 1) for dims, shape, _, _ in variables.values()), default=1
-        )
-        return Form(variables, shelf.coordinates(), replicas, shelf.attrs)
+    def certain(self, record: int) -> bool:
+        """Tell whether nothing in a record's runs is drawn."""
+        return self.attrs.get(self.index.forms[record], {}).get("replica_spread") == NONE
 
     def _located(self) -> tuple[np.ndarray, np.ndarray]:
         recipe = self.recipe

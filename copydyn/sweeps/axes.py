@@ -107,7 +107,7 @@ def zipped(columns: Mapping[str, Sequence[Any]], place: str) -> Axis:
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"'{key}' has {length}" for key, length in lengths.items())
         raise BadValue(f"{place}: keys that change together must have equally many values, but {found}.")
-    rows = tuple(zip(*([_sound(value, key, place) for value in values] for key, values in columns.items())))
+    rows = tuple(zip(*(_all_sound(values, key, place) for key, values in columns.items())))
     double = _double(rows)
     if double is not None:
         raise BadValue(
@@ -178,6 +178,12 @@ def canonical(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [canonical(entry) for entry in value]
     return value
+
+
+def _all_sound(values: Sequence[Any], key: str, place: str) -> Sequence[Any]:
+    if all(type(value) is int for value in values) and max(map(abs, values)) < 2**63:
+        return values  # as long lists mostly are
+    return [_sound(value, key, place) for value in values]
 
 
 def _sound(value: Any, key: str, place: str) -> Any:

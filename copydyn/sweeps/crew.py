@@ -202,7 +202,7 @@ class _Worker:
 def _hired(others: Sequence[socket.socket]) -> _Worker:
     ours, theirs = socket.socketpair()
     if _may_fork():
-        xr.Variable((), 0.0)  # imports what xarray looks for when it first meets an array, once for all workers
+        _import_for_all()
         pid = os.fork()
         if pid == 0:
             _begin_as_child([ours, *others], theirs)
@@ -215,6 +215,13 @@ def _hired(others: Sequence[socket.socket]) -> _Worker:
     )
     theirs.close()
     return _Worker(process.pid, ours, process)
+
+
+def _import_for_all() -> None:
+    """Import, once for all workers, what the first run of each would."""
+    import qm_reference  # noqa: F401
+
+    xr.Variable((), 0.0)  # xarray looks for others' arrays when it first meets one
 
 
 def _may_fork() -> bool:

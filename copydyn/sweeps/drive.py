@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from copydyn import durable
 from copydyn.refusal import BadValue
+from copydyn.sweeps.builder import inherit
 from copydyn.sweeps.crew import PATIENCE, Answer, Team
 from copydyn.sweeps.recipe import Block, Recipe
 from copydyn.sweeps.records import Entry
@@ -136,9 +137,11 @@ class _Drive:
         try:
             self.life.begin()
             store.tidy(alone=not self.life.others)
-            self.sweep = store.remember(recipe.written()).name
+            written = store.remember(recipe.written())
+            inherit(written, recipe)
         except OSError as cause:
             raise unwritable(store.folder, cause) from None
+        self.sweep = written.name
         self.index = store.index()
         self.empty = len(self.index) == 0
         self.retry = retry

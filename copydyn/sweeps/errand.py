@@ -143,8 +143,9 @@ def _found(task: Task, mark: Path) -> tuple[str, ...]:
     try:
         os.close(os.open(mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except FileExistsError:
+        from copydyn.sweeps.builder import builder_of
         from copydyn.sweeps.store import Store
-        from copydyn.sweeps.work import block_name, builder_of
+        from copydyn.sweeps.work import block_name
 
         name = block_name(builder_of(str(Path(task.folder, "sweeps", task.sweep))).recipe, task.block)
         left = [record.name for record in Store(Path(task.folder)).records({}) if record.block == name]
@@ -162,7 +163,8 @@ def _task_in(said: dict[str, Any]) -> Task:
 
 def _key_of(task: Task) -> str:
     """Name a block by its first run; by all of them where they read different files."""
-    from copydyn.sweeps.work import block_name, builder_of
+    from copydyn.sweeps.builder import builder_of
+    from copydyn.sweeps.work import block_name
 
     recipe = builder_of(str(Path(task.folder, "sweeps", task.sweep))).recipe
     if any(key.endswith(".path") for axis in recipe.axes for key in axis.keys):

@@ -19,7 +19,7 @@ import xarray as xr
 from copydyn import durable
 from copydyn.refusal import BadValue
 from copydyn.sweeps.opening import Layout
-from copydyn.sweeps.rows import column, spelled
+from copydyn.sweeps.packing import column, spelled
 from copydyn.sweeps.summary import Digest, provenance
 from copydyn.version import __version__
 from copydyn.wording import size

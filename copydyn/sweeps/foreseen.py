@@ -11,8 +11,8 @@ import numpy as np
 from copydyn.experiment import Experiment
 from copydyn.pipeline import law_of
 from copydyn.refusal import Refusal
+from copydyn.sweeps.builder import Builder
 from copydyn.sweeps.recipe import Recipe
-from copydyn.sweeps.work import Builder
 from copydyn.theories import CopyDynamics
 
 MOST_LAWS = 48

@@ -14,8 +14,8 @@ from xarray.core import indexing
 
 from copydyn.result import NAMES
 from copydyn.sweeps.atlas import Atlas, opened
+from copydyn.sweeps.packing import column
 from copydyn.sweeps.recipe import Recipe, Strand
-from copydyn.sweeps.rows import column
 
 DIMENSIONS = {"time", "beable", "replica", "theory", "e_op", "tag", "event", "part", "beable_", "run"}
 
@@ -124,12 +124,12 @@ class Layout:
 
     def shared(self) -> dict[str, Any]:
         """Give the attributes that no axis can change and all runs have."""
-        forms = list(self.atlas.forms.values())
+        attrs = list(self.atlas.attrs.values())
         names = (*SHARED, *(("theory",) if len(self.recipe.theories) == 1 else ()))
         return {
-            name: forms[0].attrs[name]
+            name: attrs[0][name]
             for name in names
-            if forms and name in forms[0].attrs and all(form.attrs.get(name) == forms[0].attrs[name] for form in forms)
+            if attrs and name in attrs[0] and all(other.get(name) == attrs[0][name] for other in attrs)
         }
 
     def _coordinates(self) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:

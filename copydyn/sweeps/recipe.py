@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import ceil, prod
+from math import ceil, isfinite, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -218,7 +218,7 @@ class Recipe:
 
     def decides(self, key: str) -> bool:
         """Tell whether the value of a swept key changes what is computed of any theory."""
-        number = [own for axis in self.axes for own in axis.keys].index(key)
+        number = self._swept.index(key)
         return any(number in self._template(theory).order for theory in range(len(self.theory_tables)))
 
     def strands_of_theory(self, theory: int) -> int:
@@ -253,18 +253,23 @@ class Recipe:
     def strand(self, theory: int, number: int) -> Strand:
         """Give one strand of a theory."""
         own, part = divmod(number, self.runs_a_point)
-        point = 0
-        for place, length in zip(unravelled(own, self._template(theory).shape), self.shape):
-            point = point * length + place
+        shape = self._template(theory).shape
+        point = own if shape == self.shape else _raveled(unravelled(own, shape), self.shape)
         first = part * self.replicas_a_run
         return Strand(theory, point, first, min(self.replicas_a_run, self.replicas - first))
 
     def values(self, point: int) -> dict[str, Any]:
         """Give the value of every swept key at a point."""
-        places = unravelled(point, self.shape)
-        return {
-            key: value for axis, place in zip(self.axes, places) for key, value in zip(axis.keys, axis.values[place])
-        }
+        return dict(zip(self._swept, self._values(point)))
+
+    def _values(self, point: int) -> list[Any]:
+        """Give them alone."""
+        return [value for axis, place in zip(self.axes, unravelled(point, self.shape)) for value in axis.values[place]]
+
+    @cached_property
+    def _swept(self) -> list[str]:
+        """The keys that are swept."""
+        return [key for axis in self.axes for key in axis.keys]
 
     def key(self, strand: Strand, first: int, replicas: int) -> str:
         """Name a run after everything that decides its bytes: tables, theory, seed, replicas, code, numpy, files read.
@@ -275,14 +280,15 @@ class Recipe:
             128 bits of SHA-256, in hexadecimal digits.
         """
         template = self._template(strand.theory)
-        values = list(self.values(strand.point).values())
+        values = self._values(strand.point)
         said = [template.pieces[0]]
         for number, piece in zip(template.order, template.pieces[1:]):
             said.append(_json(values[number]))
             said.append(piece)
-        named = {path for number in template.paths for path in _paths_in({"path": values[number]})}
-        if files := sorted(named.union(template.files)):
-            said.append(_json([(self.files or {}).get(path, "") for path in files]))
+        if template.paths or template.files:
+            named = {path for number in template.paths for path in _paths_in({"path": values[number]})}
+            if files := sorted(named.union(template.files)):
+                said.append(_json([(self.files or {}).get(path, "") for path in files]))
         said.append(f" {first} {replicas}")
         return hashlib.sha256("".join(said).encode()).hexdigest()[:32]
 
@@ -344,7 +350,7 @@ class Recipe:
 
     def _marks(self) -> dict[str, str]:
         """Give each swept key a value by which its place is found."""
-        return {key: f"\0{number}" for number, key in enumerate(key for axis in self.axes for key in axis.keys)}
+        return {key: f"\0{number}" for number, key in enumerate(self._swept)}
 
     def _own_table(self, theory: int, tables: Mapping[str, Any]) -> dict[str, Any]:
         """Give the table of a theory, its name left out."""
@@ -420,6 +426,8 @@ class _Template(NamedTuple):
 
 def _json(value: Any) -> str:
     """Write a canonical value the same way each time."""
+    if type(value) is int or (type(value) is float and isfinite(value)):
+        return repr(value)  # as the encoder does, which is made anew for each value
     return _ENCODER.encode(value)
 
 
@@ -433,6 +441,14 @@ def unravelled(number: int, shape: Sequence[int]) -> list[int]:
         number, place = divmod(number, length)
         places.append(place)
     return places[::-1]
+
+
+def _raveled(places: Sequence[int], shape: Sequence[int]) -> int:
+    """Give the number of the element at ``places``; along an axis that another shape lacks, the place is 0."""
+    number = 0
+    for place, length in zip(places, shape):
+        number = number * length + place
+    return number
 
 
 def json_copy(tables: Any) -> Any:

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from copydyn import result
 from copydyn.refusal import BadValue
-from copydyn.sweeps.atlas import Atlas, Form, opened
+from copydyn.sweeps.atlas import Atlas, opened
 from copydyn.sweeps.foreseen import Foreseen
 from copydyn.sweeps.opening import Layout, among, dimension_names
 from copydyn.sweeps.recipe import Strand
 from copydyn.sweeps.records import Record
+from copydyn.sweeps.rows import Form
 from copydyn.sweeps.work import reached
 
 SERIES = ("max_deviation", "total_variation", "infidelity", "extinct", "energy")
@@ -232,7 +232,7 @@ class Digest:
     ) -> None:
         """Take in runs of one file."""
         form, shelf = self.atlas.form(number), self.atlas.shelf(number)
-        if part and form.attrs.get("replica_spread") == result.NONE:
+        if part and self.atlas.certain(number):
             return  # the same once more, which makes no mean any surer
         inner = self._inner(self.atlas.index.forms[number], form, ends)
         start, stop = int(rows.min()), int(rows.max()) + 1
@@ -379,7 +379,7 @@ def _about(name: str, forms: Any) -> dict[str, str]:
         return {"units": "1", "long_name": f"mean over replicas of the largest {WORST[name]} on the way"}
     if name == "energy_drift":
         return dict(zip(("units", "long_name"), DRIFT))
-    return next(dict(form.variables[name][3]) for form in forms if name in form.variables)
+    return next(dict(form.variables[name].about) for form in forms if name in form.variables)
 
 
 def _length(inner: Mapping[str, tuple[np.ndarray, Any]], name: str) -> int:

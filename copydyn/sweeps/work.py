@@ -5,41 +5,36 @@ from __future__ import annotations
 import math
 import os
 import platform
-import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import xarray as xr
 
-from copydyn.comparison import distances
-from copydyn.experiment import Experiment
-from copydyn.parsing import quickly
-from copydyn.refusal import BadValue, Refusal
-from copydyn.result import arrays as result_arrays
+from copydyn.refusal import Refusal
 from copydyn.runs import checkpoint
 from copydyn.runs.conduct import SHORT, Checkpoint, TimedOut, time_limit
-from copydyn.scenario import read_experiment, read_theory
-from copydyn.source import Override, Source
 from copydyn.streams import code_stamp
-from copydyn.sweeps.asked import recipe_in
-from copydyn.sweeps.recipe import Block, PlainTable, Recipe, Strand, Target, digests, json_copy
+from copydyn.sweeps.builder import Run, builder_of
+from copydyn.sweeps.packing import packed
+from copydyn.sweeps.recipe import Block, Recipe, Strand, Target
 from copydyn.sweeps.records import Damaged, Entry, Record, name_of, named
-from copydyn.sweeps.rows import MOST_BYTES, Frame, Row, Shape, Shelf, grouped, packed, row_of
+from copydyn.sweeps.rows import MOST_BYTES, Row, Shape, grouped
+from copydyn.sweeps.shelf import Shelf
 from copydyn.sweeps.store import Store
-from copydyn.theories import THEORIES, Schrodinger
-from copydyn.theory import Theory
-from copydyn.toml_text import shown
 from copydyn.version import __version__
 
 FLUSH = 5.0
 """Seconds of work after which the runs that are done are committed, however few they are."""
+
+SETTLE = 0.25
+"""Seconds of work after which the runs that are done are measured."""
 
 CHECKPOINT = 60.0
 """Seconds between the checkpoints of a long run."""
@@ -51,6 +46,9 @@ FEWEST = 30
 
 MOST_HELD = 4 * MOST_BYTES
 """Bytes of runs that a worker keeps in memory until their block is whole; beyond, it reads them again."""
+
+
+T = TypeVar("T")
 
 
 class Task(NamedTuple):
@@ -123,7 +121,7 @@ class _Desk:
         self.strands = self.recipe.strands_of(task.block)
         self.keys = [self.recipe.key(strand, strand.first, strand.replicas) for strand in self.strands]
         self.block_name = named(self.keys)
-        self.room = self.store.drafts
+        self.room = str(self.store.drafts)
         self.drafts = set(os.listdir(self.store.drafts))
         self.entries: dict[str, Entry] = {}
         self.rows: dict[str, Row] = {}  # in memory
@@ -133,10 +131,10 @@ class _Desk:
         self.foreign: set[str] = set()
         self.pieces: dict[str, Record] = {}  # the block's own files
         self.retry = task.retry
+        self.unsettled: list[tuple[Entry, Run | None]] = []
         self.unsaved: list[str] = []
         self.order: list[str] = []
-        self.failed, self.sentence = 0, ""
-        self.kept = time.monotonic()
+        self.kept = self.settled = time.monotonic()
         for name in task.found:
             self._take_in(name)
 
@@ -149,7 +147,8 @@ class _Desk:
         self._flush(last=True)
         if self.only is None:
             self._merge()
-        return Outcome(len(strands), self.failed, self.sentence)
+        faults = [self.entries[key].fault for key in self.order if self.entries[key].fault]
+        return Outcome(len(strands), len(faults), *faults[:1])
 
     def _take_in(self, name: str) -> None:
         try:
@@ -169,40 +168,74 @@ class _Desk:
                 self.foreign.add(entry.key)
 
     def _strand(self, strand: Strand, key: str) -> None:
-        """Make the runs of a strand: one, or with a target as many as it takes."""
-        target, moments, first = self.recipe.target, None, strand.first
-        while True:
-            replicas = strand.replicas if target is None else min(strand.replicas, target.most - first)
-            if first != strand.first:
-                key = self.recipe.key(strand, first, replicas)
-            entry = self.entries.get(key)
-            if target is not None and moments is None:
-                moments = _Moments(target.of)
-            if entry is None:
-                entry = self._run(strand, key, first, replicas, moments)
-            elif moments is not None and not entry.fault:
-                moments.add(self._row(key))
+        """Make the runs of a strand."""
+        if self.recipe.target is not None:
+            self._until_sure(strand, self.recipe.target)
+        else:
             self.order.append(key)
-            if entry.fault:
-                self.failed += 1
-                self.sentence = self.sentence or entry.fault
-            first += replicas
-            if target is None or entry.fault or reached(entry.error, first, target):
-                break
-        if time.monotonic() - self.kept > FLUSH:
+            if key not in self.entries:
+                self._run(strand, key, strand.first, strand.replicas)
+        now = time.monotonic()
+        if now - self.kept > FLUSH:
             self._flush()
+        elif now - self.settled > SETTLE:
+            self._settle()
 
-    def _run(self, strand: Strand, key: str, first: int, replicas: int, moments: _Moments | None) -> Entry:
+    def _until_sure(self, strand: Strand, target: Target) -> None:
+        """Make as many runs as it takes to reach the target."""
+        moments, first = _Moments(target.of), strand.first
+        while True:
+            replicas = min(strand.replicas, target.most - first)
+            key = self.recipe.key(strand, first, replicas)
+            self.order.append(key)
+            if key not in self.entries:
+                self._run(strand, key, first, replicas)
+                self._settle(moments)
+            elif not self.entries[key].fault:
+                moments.add(self._row(key))
+            entry = self.entries[key]
+            first += replicas
+            if entry.fault or reached(entry.error, first, target):
+                break
+
+    def _run(self, strand: Strand, key: str, first: int, replicas: int) -> None:
         """Make one run."""
         values = self.recipe.values(strand.point)
-        begun = time.perf_counter()
         draft = f"{key}.checkpoint"
-        keep = Checkpoint(self.room / draft, CHECKPOINT)
-        fault = detail = ""
-        row = None
+        keep = Checkpoint(os.path.join(self.room, draft), CHECKPOINT)
+        begun = time.perf_counter()
+        with _NO_LIMIT if self.timeout is None else time_limit(self.timeout):
+            run, fault, detail = self._tried(
+                self.builder.run, strand.theory, values, self.recipe.seed, first, replicas, keep
+            )
+        seconds = round(time.perf_counter() - begun, 6)
+        if seconds > SHORT or draft in self.drafts:
+            checkpoint.remove(self.store.drafts / draft)
+        entry = Entry(key, self.recipe.theories[strand.theory], values, first, replicas, seconds, fault, None, detail)
+        self.unsettled.append((entry, run))
+
+    def _settle(self, moments: _Moments | None = None) -> None:
+        """Measure what runs have given: of short ones for many at once, whose code then stays in the caches."""
+        for entry, run in self.unsettled:
+            row = None
+            if run is not None:
+                row, fault, detail = self._tried(self.builder.row, run)
+                if row is None:
+                    entry = replace(entry, fault=fault, detail=detail)
+            if moments is not None and row is not None:
+                moments.add(row)
+                entry = replace(entry, error=moments.error())
+            self.entries[entry.key] = entry
+            self._hold(entry.key, row)
+            self.unsaved.append(entry.key)
+        self.unsettled = []
+        self.settled = time.monotonic()
+
+    def _tried(self, do: Callable[..., T], *given: Any) -> tuple[T | None, str, str]:
+        """Do what may fail, and say why it has: for everybody, and what only a developer wants to know."""
+        detail = ""
         try:
-            with _NO_LIMIT if self.timeout is None else time_limit(self.timeout):
-                row = self.builder.row(strand.theory, values, self.recipe.seed, first, replicas, keep)
+            return do(*given), "", ""
         except Refusal as refusal:
             fault = str(refusal).split("\n")[0]
         except TimedOut:
@@ -214,19 +247,7 @@ class _Desk:
         except Exception as cause:
             fault = f"copydyn itself is at fault: {type(cause).__name__}: {str(cause) or 'no more is known'}."
             detail = traceback.format_exc()
-        seconds = round(time.perf_counter() - begun, 6)
-        if seconds > SHORT or draft in self.drafts:
-            checkpoint.remove(keep.path)
-        error = None
-        if moments is not None and row is not None:
-            moments.add(row)
-            error = moments.error()
-        name = self.recipe.theories[strand.theory]
-        entry = Entry(key, name, values, first, replicas, seconds, fault, error, detail)
-        self.entries[key] = entry
-        self._hold(key, row)
-        self.unsaved.append(key)
-        return entry
+        return None, fault, detail
 
     def _row(self, key: str) -> Row:
         """Give a run that has not failed, from its file where it has left memory."""
@@ -242,13 +263,14 @@ class _Desk:
 
     def _hold(self, key: str, row: Row | None) -> None:
         """Keep a run in memory, with what is needed to share it out to files once it is no longer there."""
-        self.shapes[key] = None if row is None else row.shape
+        self.shapes[key] = None if row is None else row.form.shape
         if row is not None:
             self.rows[key] = row
-            self.held += row.size
+            self.held += row.form.shape.size
 
     def _flush(self, *, last: bool = False) -> None:
         """Commit what is not yet."""
+        self._settle()
         if not self.unsaved:
             return
         whole = last and not self.pieces and self.only is None
@@ -297,7 +319,7 @@ class _Desk:
             columns["replica_first"] = [entry.first for entry, _ in sound]
             attrs = {"scenario": self.builder.scenario, "sweep_seed": self.recipe.seed}
             content = packed([row for _, row in sound], columns, attrs)
-            form = sound[0][1].shape.form
+            form = sound[0][1].form.shape.form
         record = self.store.commit(self.block_name, entries, content, form, about(self.recipe), whole=whole)
         self.pieces[record.name] = record
         for key in keys:
@@ -335,10 +357,10 @@ class _Moments:
 
     def add(self, row: Row) -> None:
         """Take in the replicas of a run (Chan, Golub and LeVeque's update)."""
-        if self.of in row.variables:
-            values = np.asarray(row.variables[self.of][1], dtype=float)
-        elif self.of == "frequency" and "state" in row.variables:
-            values = np.sum(row.variables["state"][1] ** 2, axis=-1)  # |psi|^2 of each trajectory, of its two parts
+        if self.of in row.values:
+            values = np.asarray(row.values[self.of], dtype=float)
+        elif self.of == "frequency" and "state" in row.values:
+            values = np.sum(row.values["state"] ** 2, axis=-1)  # |psi|^2 of each trajectory, of its two parts
         else:
             self.certain = True  # a theory that draws no numbers
             return
@@ -356,114 +378,3 @@ class _Moments:
         if self.number < 2:
             return math.inf
         return float(np.sqrt(np.max(self.squares) / (self.number - 1) / self.number))
-
-
-class Builder:
-    """Experiments and theories of a recipe's points; what two points share is made once.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    """
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.scenario = recipe.scenario()
-        keys = [key for axis in recipe.axes for key in axis.keys]
-        self._keys_of_theories = [key for key in keys if key.split(".")[0] == "theory"]
-        self._keys_of_experiments = [key for key in keys if key not in self._keys_of_theories]
-        self._experiment: tuple[list[Any], Experiment] | None = None
-        self._reference: tuple[list[Any], dict[str, np.ndarray]] | None = None
-        self._theory: tuple[list[Any], Theory] | None = None
-        self._plain: dict[int, PlainTable | None] = {}
-        self._frame: tuple[Experiment, type[Theory], Frame] | None = None
-
-    def row(
-        self, theory: int, values: Mapping[str, Any], seed: int, first: int, replicas: int, keep: Checkpoint
-    ) -> Row:
-        """Make one run and measure how far it is from quantum mechanics.
-
-        Raises
-        ------
-        Refusal
-        """
-        made = self.theory(theory, values)
-        experiment = self.experiment(values)
-        result = made.evolve(experiment, seed, replicas, first=first, keep=keep)
-        if self._frame is None or self._frame[0] is not experiment or self._frame[1] is not type(made):
-            self._frame = (experiment, type(made), Frame.of(result))
-        arrays = result_arrays(result)
-        besides = distances(arrays, self.reference(values), result.sizes.get("replica", 1))
-        return row_of(result, arrays, besides, self._frame[2])
-
-    def source(self, values: Mapping[str, Any]) -> Source:
-        """Give the scenario with the values of a point in their places."""
-        source = Source(self.recipe.name, self.recipe.name, json_copy(self.recipe.tables), {})
-        for key, value in values.items():
-            source.override(Override(f"{key}={shown(value)}", key, value))
-        return source
-
-    def experiment(self, values: Mapping[str, Any]) -> Experiment:
-        """Give the experiment of a point."""
-        said = [values[key] for key in self._keys_of_experiments]
-        if self._experiment is None or self._experiment[0] != said:
-            self._experiment = (said, read_experiment(self.source(values)))
-        return self._experiment[1]
-
-    def reference(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Give what the Schrödinger equation says of the point's experiment."""
-        said = [values[key] for key in self._keys_of_experiments]
-        if self._reference is None or self._reference[0] != said:
-            self._reference = (said, result_arrays(Schrodinger().evolve(self.experiment(values))))
-        return self._reference[1]
-
-    def theory(self, theory: int, values: Mapping[str, Any]) -> Theory:
-        """Give a theory with the parameters of a point."""
-        said = [theory, *(values[key] for key in self._keys_of_theories)]
-        if self._theory is None or self._theory[0] != said:
-            self._theory = (said, self._new_theory(theory, values))
-        return self._theory[1]
-
-    def _new_theory(self, theory: int, values: Mapping[str, Any]) -> Theory:
-        """Make a theory; where only numbers and words of its table change, without reading the whole scenario again."""
-        if theory not in self._plain:
-            self._plain[theory] = self.recipe.plain_table(theory)
-        plain = self._plain[theory]
-        if plain is not None:
-            with suppress(ValueError, TypeError, Refusal):  # whose sentences are made below, with their place
-                made: Theory = quickly(THEORIES[plain.kind], {**plain.fixed, **plain.filled(values)})
-                return made
-        return read_theory(self.source(values), theory)
-
-
-class _Own(threading.local):
-    """Builders of one thread: two cannot share one, which remembers what it has made last."""
-
-    def __init__(self) -> None:
-        self.builder = lru_cache(4)(lambda path, *_: _begun(Path(path)))
-
-
-_own = _Own()
-
-
-def _begun(path: Path) -> Builder:
-    recipe = recipe_in(path)
-    if recipe.code != code_stamp() or recipe.numpy != np.__version__:
-        raise BadValue(
-            f"{path}: whoever works on a sweep must have the copydyn and numpy that it was begun with, but has others; "
-            "install the same ones everywhere, or give the command of the sweep again, which begins a new one."
-        )
-    here, begun = digests(recipe.paths), recipe.files or {}
-    changed = [name for name in recipe.paths if here.get(name) != begun.get(name)]
-    if changed:
-        raise BadValue(
-            f"{path}: whoever works on a sweep must read the files that it was begun with, but {shown(changed[0])} is "
-            "another one here, or cannot be read; give whole paths, or the command of the sweep again."
-        )
-    return Builder(recipe)
-
-
-def builder_of(path: str) -> Builder:
-    """Give this thread's builder of the sweep in a file; where a folder was made anew, its file is another one."""
-    file = os.stat(path)
-    return _own.builder(path, file.st_ino, file.st_mtime_ns, file.st_size)
