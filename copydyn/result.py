@@ -138,8 +138,9 @@ def check(result: xr.Dataset) -> None:
 
 def arrays(result: xr.Dataset) -> dict[str, np.ndarray]:
     """Give the values of its variables by name, times and labels left out: a Dataset takes long to look them up."""
-    variables = result.variables.items()
-    return {str(name): variable.values for name, variable in variables if not isinstance(variable, xr.IndexVariable)}
+    variables = result.variables
+    variables = getattr(variables, "mapping", variables)  # the dict in xarray's frozen one, which is slow to walk
+    return {str(name): one.values for name, one in variables.items() if not isinstance(one, xr.IndexVariable)}
 
 
 def write(result: xr.Dataset, path: Path | BytesIO) -> None:

@@ -168,10 +168,10 @@ def test_a_cluster_of_its_own_and_a_point_that_kills_its_worker(tmp_path, alone)
     """In a script without a guard, which worker processes must not run again."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
-        "def trapped(self, theory, values, *rest):\n"
-        "    if values['theory.copies'] == 1000 and values['system.detuning'] == 0.5:\n"
+        "def trapped(self, plan):\n"
+        "    if plan.values['theory.copies'] == 1000 and plan.values['system.detuning'] == 0.5:\n"
         "        os.kill(os.getpid(), 9)\n"
-        "    return run(self, theory, values, *rest)\n"
+        "    return run(self, plan)\n"
         "if {'distributed.cli.dask_worker', 'copydyn.sweeps.crew'}.intersection(sys.orig_argv):\n"
         "    from copydyn.sweeps.builder import Builder\n"
         "    run, Builder.run = Builder.run, trapped\n"

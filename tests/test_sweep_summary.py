@@ -137,10 +137,10 @@ def test_what_draws_no_numbers_is_no_surer_for_being_made_twice(tmp_path):
 def test_a_point_of_which_a_part_has_failed_has_no_mean(tmp_path, monkeypatch):
     run = builder.Builder.run
 
-    def fails(self, theory, values, seed, first, replicas, keep):
-        if first and values["theory.copies"] == 10:
+    def fails(self, plan):
+        if plan.first and plan.values["theory.copies"] == 10:
             raise BadValue("the second part must fail.")
-        return run(self, theory, values, seed, first, replicas, keep)
+        return run(self, plan)
 
     monkeypatch.setattr(builder.Builder, "run", fails)
     found = summary(small_sweeps.sweep(tmp_path / "s", ["theory.copies=10,12"], replicas=1030))

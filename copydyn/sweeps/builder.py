@@ -23,11 +23,36 @@ from copydyn.scenario import read_experiment, read_theory
 from copydyn.source import Override, Source
 from copydyn.streams import code_stamp
 from copydyn.sweeps.asked import recipe_in
-from copydyn.sweeps.recipe import PlainTable, Recipe, digests, json_copy
+from copydyn.sweeps.recipe import PlainTable, Recipe, Strand, digests, json_copy
 from copydyn.sweeps.rows import Frame, Row
 from copydyn.theories import THEORIES, Schrodinger
 from copydyn.theory import Theory
 from copydyn.toml_text import shown
+
+
+class Plan(NamedTuple):
+    """Of a run: what it needs, as far as that takes neither long nor room.
+
+    Parameters
+    ----------
+    strand : Strand
+    values : dict
+        Of the swept keys.
+    key : str
+        `Recipe.key`.
+    first, replicas : int
+    keep : Checkpoint
+    theory : Theory or None
+        None where the scenario must be read for it.
+    """
+
+    strand: Strand
+    values: dict[str, Any]
+    key: str
+    first: int
+    replicas: int
+    keep: Checkpoint
+    theory: Theory | None
 
 
 class Run(NamedTuple):
@@ -54,22 +79,23 @@ class Builder:
         self._keys_of_experiments = [key for key in keys if key not in self._keys_of_theories]
         self._experiment: tuple[list[Any], Experiment] | None = None
         self._reference: tuple[Experiment, dict[str, np.ndarray]] | None = None
-        self._theory: tuple[list[Any], Theory] | None = None
+        self._theory: tuple[list[Any], Theory | None] | None = None
         self._plain: dict[int, PlainTable | None] = {}
         self._frame: tuple[Experiment, type[Theory], Frame] | None = None
 
-    def run(
-        self, theory: int, values: Mapping[str, Any], seed: int, first: int, replicas: int, keep: Checkpoint
-    ) -> Run:
+    def run(self, plan: Plan) -> Run:
         """Make one run.
 
         Raises
         ------
         Refusal
         """
-        made = self.theory(theory, values)
+        strand, values, _, first, replicas, keep, theory = plan
+        if theory is None:
+            theory = self.theory(strand.theory, values)
         experiment = self.experiment(values)
-        return Run(experiment, type(made), made.evolve(experiment, seed, replicas, first=first, keep=keep))
+        result = theory.evolve(experiment, self.recipe.seed, replicas, first=first, keep=keep)
+        return Run(experiment, type(theory), result)
 
     def row(self, run: Run) -> Row:
         """Take a run apart, and measure how far it is from quantum mechanics.
@@ -106,22 +132,27 @@ class Builder:
         return self._reference[1]
 
     def theory(self, theory: int, values: Mapping[str, Any]) -> Theory:
-        """Give a theory with the parameters of a point."""
+        """Give a theory with the parameters of a point.
+
+        Raises
+        ------
+        Refusal
+        """
+        made = self.quick_theory(theory, values)
+        return read_theory(self.source(values), theory) if made is None else made
+
+    def quick_theory(self, theory: int, values: Mapping[str, Any]) -> Theory | None:
+        """Give it where only numbers and words of its table change; None where the scenario must be read for it."""
         said = [theory, *(values[key] for key in self._keys_of_theories)]
         if self._theory is None or self._theory[0] != said:
-            self._theory = (said, self._new_theory(theory, values))
+            if theory not in self._plain:
+                self._plain[theory] = self.recipe.plain_table(theory)
+            plain, made = self._plain[theory], None
+            if plain is not None:
+                with suppress(ValueError, TypeError, Refusal):  # the scenario is read for a sentence, with its place
+                    made = quickly(THEORIES[plain.kind], {**plain.fixed, **plain.filled(values)})
+            self._theory = (said, made)
         return self._theory[1]
-
-    def _new_theory(self, theory: int, values: Mapping[str, Any]) -> Theory:
-        """Make a theory; where only numbers and words of its table change, without reading the whole scenario again."""
-        if theory not in self._plain:
-            self._plain[theory] = self.recipe.plain_table(theory)
-        plain = self._plain[theory]
-        if plain is not None:
-            with suppress(ValueError, TypeError, Refusal):  # whose sentences are made below, with their place
-                made: Theory = quickly(THEORIES[plain.kind], {**plain.fixed, **plain.filled(values)})
-                return made
-        return read_theory(self.source(values), theory)
 
 
 class _Own(threading.local):

@@ -218,8 +218,7 @@ class Recipe:
 
     def decides(self, key: str) -> bool:
         """Tell whether the value of a swept key changes what is computed of any theory."""
-        number = self._swept.index(key)
-        return any(number in self._template(theory).order for theory in range(len(self.theory_tables)))
+        return any(key in self._template(theory).order for theory in range(len(self.theory_tables)))
 
     def strands_of_theory(self, theory: int) -> int:
         """How many strands a theory has: points that are the same for it are computed once."""
@@ -260,19 +259,21 @@ class Recipe:
 
     def values(self, point: int) -> dict[str, Any]:
         """Give the value of every swept key at a point."""
-        return dict(zip(self._swept, self._values(point)))
-
-    def _values(self, point: int) -> list[Any]:
-        """Give them alone."""
-        return [value for axis, place in zip(self.axes, unravelled(point, self.shape)) for value in axis.values[place]]
+        places = unravelled(point, self.shape)
+        return dict(zip(self._swept, [value for axis, place in zip(self.axes, places) for value in axis.values[place]]))
 
     @cached_property
     def _swept(self) -> list[str]:
         """The keys that are swept."""
         return [key for axis in self.axes for key in axis.keys]
 
-    def key(self, strand: Strand, first: int, replicas: int) -> str:
+    def key(self, strand: Strand, first: int, replicas: int, values: Mapping[str, Any] | None = None) -> str:
         """Name a run after everything that decides its bytes: tables, theory, seed, replicas, code, numpy, files read.
+
+        Parameters
+        ----------
+        values : mapping, optional
+            `values` of the strand's point, where they are at hand.
 
         Returns
         -------
@@ -280,13 +281,13 @@ class Recipe:
             128 bits of SHA-256, in hexadecimal digits.
         """
         template = self._template(strand.theory)
-        values = self._values(strand.point)
+        values = self.values(strand.point) if values is None else values
         said = [template.pieces[0]]
-        for number, piece in zip(template.order, template.pieces[1:]):
-            said.append(_json(values[number]))
+        for key, piece in zip(template.order, template.pieces[1:]):
+            said.append(_json(values[key]))
             said.append(piece)
         if template.paths or template.files:
-            named = {path for number in template.paths for path in _paths_in({"path": values[number]})}
+            named = {path for key in template.paths for path in _paths_in({"path": values[key]})}
             if files := sorted(named.union(template.files)):
                 said.append(_json([(self.files or {}).get(path, "") for path in files]))
         said.append(f" {first} {replicas}")
@@ -368,16 +369,11 @@ class Recipe:
         tables |= {"seed": self.seed, "code": self.code, "numpy": self.numpy}
         files = [path for path in _paths_in(tables) if path[0] != "\0"]
         said = re.split(r'"\\u0000(\d+)"', _json(tables))
-        order = [int(number) for number in said[1::2]]
-        lengths, number = [], 0
-        for axis in self.axes:
-            own_keys = range(number, number + len(axis.keys))
-            lengths.append(len(axis) if any(key in order for key in own_keys) else 1)
-            number += len(axis.keys)
+        order = [self._swept[int(number)] for number in said[1::2]]
+        shape = tuple(len(axis) if any(key in order for key in axis.keys) else 1 for axis in self.axes)
         # a whole table that is swept, such as [system], may name files as well
-        ends = [(number, key.split(".")[-1]) for number, key in enumerate(marks) if number in order]
-        paths = [number for number, end in ends if end == "path" or end in DECIDE]
-        return _Template(said[::2], order, tuple(lengths), paths, files)
+        paths = [key for key in order if key.split(".")[-1] in ("path", *DECIDE)]
+        return _Template(said[::2], order, shape, paths, files)
 
 
 class PlainTable(NamedTuple):
@@ -407,20 +403,20 @@ class _Template(NamedTuple):
     Parameters
     ----------
     pieces : list of str
-    order : list of int
+    order : list of str
         Which swept key fills each gap.
     shape : tuple of int
         How many values each axis has for the theory.
-    paths : list of int
+    paths : list of str
         Swept keys that may name files, whose content decides as well.
     files : list of str
         The files that all points name.
     """
 
     pieces: list[str]
-    order: list[int]
+    order: list[str]
     shape: tuple[int, ...]
-    paths: list[int]
+    paths: list[str]
     files: list[str]
 
 

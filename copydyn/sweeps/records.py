@@ -150,7 +150,11 @@ class Damaged(Exception):
 
 
 def _worth_saying(entry: Entry) -> dict[str, Any]:
-    return {key: value for key, value in vars(entry).items() if value not in ("", None) or key == "theory"}
+    said = dict(vars(entry))
+    for key in ("fault", "error", "detail"):
+        if said[key] in ("", None):
+            del said[key]
+    return said
 
 
 def name_of(entries: Iterable[Entry]) -> str:

@@ -9,7 +9,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +20,7 @@ from copydyn.refusal import Refusal
 from copydyn.runs import checkpoint
 from copydyn.runs.conduct import SHORT, Checkpoint, TimedOut, time_limit
 from copydyn.streams import code_stamp
-from copydyn.sweeps.builder import Run, builder_of
+from copydyn.sweeps.builder import Plan, Run, builder_of
 from copydyn.sweeps.packing import packed
 from copydyn.sweeps.recipe import Block, Recipe, Strand, Target
 from copydyn.sweeps.records import Damaged, Entry, Record, name_of, named
@@ -48,6 +47,7 @@ MOST_HELD = 4 * MOST_BYTES
 """Bytes of runs that a worker keeps in memory until their block is whole; beyond, it reads them again."""
 
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -119,10 +119,14 @@ class _Desk:
         self.builder = builder_of(str(self.store.folder / "sweeps" / task.sweep))
         self.recipe = self.builder.recipe
         self.strands = self.recipe.strands_of(task.block)
-        self.keys = [self.recipe.key(strand, strand.first, strand.replicas) for strand in self.strands]
+        self.values = [self.recipe.values(strand.point) for strand in self.strands]
+        self.keys = [
+            self.recipe.key(strand, strand.first, strand.replicas, values)
+            for strand, values in zip(self.strands, self.values)
+        ]
         self.block_name = named(self.keys)
         self.room = str(self.store.drafts)
-        self.drafts = set(os.listdir(self.store.drafts))
+        self.drafts = {os.path.join(self.room, name) for name in os.listdir(self.room)}
         self.entries: dict[str, Entry] = {}
         self.rows: dict[str, Row] = {}  # in memory
         self.held = 0  # their bytes
@@ -131,7 +135,7 @@ class _Desk:
         self.foreign: set[str] = set()
         self.pieces: dict[str, Record] = {}  # the block's own files
         self.retry = task.retry
-        self.unsettled: list[tuple[Entry, Run | None]] = []
+        self.unsettled: list[tuple[Plan, tuple[Run | None, str, str], float]] = []
         self.unsaved: list[str] = []
         self.order: list[str] = []
         self.kept = self.settled = time.monotonic()
@@ -139,11 +143,22 @@ class _Desk:
             self._take_in(name)
 
     def work(self) -> Outcome:
-        strands, keys = self.strands, self.keys
-        if self.only is not None:
-            strands, keys = strands[self.only : self.only + 1], keys[self.only : self.only + 1]
-        for strand, key in zip(strands, keys):
-            self._strand(strand, key)
+        mine = slice(None) if self.only is None else slice(self.only, self.only + 1)
+        strands, keys, values = self.strands[mine], self.keys[mine], self.values[mine]
+        if self.recipe.target is not None:
+            for strand in strands:
+                self._until_sure(strand, self.recipe.target)
+        else:
+            self.order = keys
+            # made together, their code stays in the caches, which runs of a millisecond push it out of
+            plans = [
+                self._plan(strand, point, key, strand.first, strand.replicas)
+                for strand, point, key in zip(strands, values, keys)
+                if key not in self.entries
+            ]
+            for plan in plans:
+                self._run(plan)
+                self._now_and_then()
         self._flush(last=True)
         if self.only is None:
             self._merge()
@@ -167,29 +182,15 @@ class _Desk:
             if not own:
                 self.foreign.add(entry.key)
 
-    def _strand(self, strand: Strand, key: str) -> None:
-        """Make the runs of a strand."""
-        if self.recipe.target is not None:
-            self._until_sure(strand, self.recipe.target)
-        else:
-            self.order.append(key)
-            if key not in self.entries:
-                self._run(strand, key, strand.first, strand.replicas)
-        now = time.monotonic()
-        if now - self.kept > FLUSH:
-            self._flush()
-        elif now - self.settled > SETTLE:
-            self._settle()
-
     def _until_sure(self, strand: Strand, target: Target) -> None:
         """Make as many runs as it takes to reach the target."""
-        moments, first = _Moments(target.of), strand.first
+        moments, first, values = _Moments(target.of), strand.first, self.recipe.values(strand.point)
         while True:
             replicas = min(strand.replicas, target.most - first)
-            key = self.recipe.key(strand, first, replicas)
+            key = self.recipe.key(strand, first, replicas, values)
             self.order.append(key)
             if key not in self.entries:
-                self._run(strand, key, first, replicas)
+                self._run(self._plan(strand, values, key, first, replicas))
                 self._settle(moments)
             elif not self.entries[key].fault:
                 moments.add(self._row(key))
@@ -197,45 +198,51 @@ class _Desk:
             first += replicas
             if entry.fault or reached(entry.error, first, target):
                 break
+        self._now_and_then()
 
-    def _run(self, strand: Strand, key: str, first: int, replicas: int) -> None:
+    def _plan(self, strand: Strand, values: dict[str, Any], key: str, first: int, replicas: int) -> Plan:
+        keep = Checkpoint(os.path.join(self.room, f"{key}.checkpoint"), CHECKPOINT)
+        return Plan(strand, values, key, first, replicas, keep, self.builder.quick_theory(strand.theory, values))
+
+    def _run(self, plan: Plan) -> None:
         """Make one run."""
-        values = self.recipe.values(strand.point)
-        draft = f"{key}.checkpoint"
-        keep = Checkpoint(os.path.join(self.room, draft), CHECKPOINT)
         begun = time.perf_counter()
         with _NO_LIMIT if self.timeout is None else time_limit(self.timeout):
-            run, fault, detail = self._tried(
-                self.builder.run, strand.theory, values, self.recipe.seed, first, replicas, keep
-            )
-        seconds = round(time.perf_counter() - begun, 6)
-        if seconds > SHORT or draft in self.drafts:
-            checkpoint.remove(self.store.drafts / draft)
-        entry = Entry(key, self.recipe.theories[strand.theory], values, first, replicas, seconds, fault, None, detail)
-        self.unsettled.append((entry, run))
+            run = self._tried(self.builder.run, plan)
+        seconds = time.perf_counter() - begun
+        if seconds > SHORT or plan.keep.path in self.drafts:
+            checkpoint.remove(Path(plan.keep.path))
+        self.unsettled.append((plan, run, seconds))
+
+    def _now_and_then(self) -> None:
+        now = time.monotonic()
+        if now - self.kept > FLUSH:
+            self._flush()
+        elif now - self.settled > SETTLE:
+            self._settle()
 
     def _settle(self, moments: _Moments | None = None) -> None:
-        """Measure what runs have given: of short ones for many at once, whose code then stays in the caches."""
-        for entry, run in self.unsettled:
-            row = None
+        """Measure what runs have given."""
+        for plan, (run, fault, detail), seconds in self.unsettled:
+            row, error = None, None
             if run is not None:
                 row, fault, detail = self._tried(self.builder.row, run)
-                if row is None:
-                    entry = replace(entry, fault=fault, detail=detail)
             if moments is not None and row is not None:
                 moments.add(row)
-                entry = replace(entry, error=moments.error())
-            self.entries[entry.key] = entry
-            self._hold(entry.key, row)
-            self.unsaved.append(entry.key)
+                error = moments.error()
+            name = self.recipe.theories[plan.strand.theory]
+            key, said = plan.key, round(seconds, 6)
+            self.entries[key] = Entry(key, name, plan.values, plan.first, plan.replicas, said, fault, error, detail)
+            self._hold(key, row)
+            self.unsaved.append(key)
         self.unsettled = []
         self.settled = time.monotonic()
 
-    def _tried(self, do: Callable[..., T], *given: Any) -> tuple[T | None, str, str]:
+    def _tried(self, do: Callable[[S], T], given: S) -> tuple[T | None, str, str]:
         """Do what may fail, and say why it has: for everybody, and what only a developer wants to know."""
         detail = ""
         try:
-            return do(*given), "", ""
+            return do(given), "", ""
         except Refusal as refusal:
             fault = str(refusal).split("\n")[0]
         except TimedOut:
