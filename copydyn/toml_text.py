@@ -125,6 +125,8 @@ def _block(header: str, table: Mapping[str, Any]) -> str:
 
 def value_text(value: Any) -> str:
     """Write one value as TOML."""
+    if type(value) is float or (type(value) is int and value.bit_length() <= 64):
+        return repr(value)  # first, as lists of numbers may be long
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
