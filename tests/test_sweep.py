@@ -49,6 +49,18 @@ def python(code, folder, *arguments):
 # ---- what comes out
 
 
+def test_a_theory_that_takes_reading_the_scenario_is_made_once_for_its_points(tmp_path, monkeypatch):
+    read, found = building.read_theory, []
+    monkeypatch.setattr(building, "read_theory", lambda *given: found.append(given) or read(*given))
+    nested = ("schedule.points=3", "schedule.stop=0.1", "theory.copies=20")
+    couplings, strengths = "system.coupling=1,1.1,1.2", "theory.alignment.strength=0.6,0.7"
+    run(tmp_path / "one", couplings, scenario="alignment-force", fixed=nested)
+    assert open_sweep(tmp_path / "one").status.values.ravel().tolist() == ["ok"] * 6
+    assert len(found) == 2, "one for each theory"
+    run(tmp_path / "many", couplings, strengths, scenario="alignment-force", fixed=nested)
+    assert len(found) == 2 + 12, "where the last axis changes it, each point has one of its own"
+
+
 def test_each_point_is_what_evolve_gives(tmp_path):
     run(tmp_path, batch=4)
     found = open_sweep(tmp_path)

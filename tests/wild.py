@@ -538,7 +538,8 @@ def examined(asked) -> None:
         return
     Path("again.toml").write_bytes(sealed(recipe.written()))
     again = recipe_in(Path("again.toml"))
-    if names != [again.key(strand, strand.first, strand.replicas) for strand in strands]:
+    same = names == [again.key(strand, strand.first, strand.replicas) for strand in strands]
+    if not same or again.written() != recipe.written():  # workers have the one or the other
         raise Flaw("a sweep that was written is another one when it is read")
 
 

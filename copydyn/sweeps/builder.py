@@ -139,11 +139,14 @@ class Builder:
         Refusal
         """
         made = self.quick_theory(theory, values)
-        return read_theory(self.source(values), theory) if made is None else made
+        if made is None:
+            made = read_theory(self.source(values), theory)
+            self._theory = (self._said(theory, values), made)
+        return made
 
     def quick_theory(self, theory: int, values: Mapping[str, Any]) -> Theory | None:
         """Give it where only numbers and words of its table change; None where the scenario must be read for it."""
-        said = [theory, *(values[key] for key in self._keys_of_theories)]
+        said = self._said(theory, values)
         if self._theory is None or self._theory[0] != said:
             if theory not in self._plain:
                 self._plain[theory] = self.recipe.plain_table(theory)
@@ -153,6 +156,10 @@ class Builder:
                     made = quickly(THEORIES[plain.kind], {**plain.fixed, **plain.filled(values)})
             self._theory = (said, made)
         return self._theory[1]
+
+    def _said(self, theory: int, values: Mapping[str, Any]) -> list[Any]:
+        """Say what a theory is made of."""
+        return [theory, *(values[key] for key in self._keys_of_theories)]
 
 
 class _Own(threading.local):
