@@ -94,6 +94,17 @@ def test_a_block_that_was_committed_in_pieces_ends_up_the_same(tmp_path, monkeyp
     assert len(files(tmp_path / "one")) == 2
 
 
+def test_a_point_on_its_way_to_a_target_is_committed_in_pieces_too(tmp_path, monkeypatch):
+    how = {"replicas": 16, "target_error": 0.02, "max_replicas": 400}
+    run(tmp_path / "one", "theory.copies=20", **how)
+    commit, committed = Store.commit, []
+    monkeypatch.setattr(Store, "commit", lambda *given, **more: committed.append(more) or commit(*given, **more))
+    monkeypatch.setattr(working, "FLUSH", 0.0)
+    run(tmp_path / "pieces", "theory.copies=20", **how)
+    assert files(tmp_path / "pieces") == files(tmp_path / "one")
+    assert [more["whole"] for more in committed].count(False) > 3, "what is done of it is safe"
+
+
 class Killed(BaseException):
     """In the place of SIGKILL."""
 

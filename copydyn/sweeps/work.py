@@ -196,9 +196,9 @@ class _Desk:
                 moments.add(self._row(key))
             entry = self.entries[key]
             first += replicas
+            self._now_and_then()
             if entry.fault or reached(entry.error, first, target):
                 break
-        self._now_and_then()
 
     def _plan(self, strand: Strand, values: dict[str, Any], key: str, first: int, replicas: int) -> Plan:
         keep = Checkpoint(os.path.join(self.room, f"{key}.checkpoint"), CHECKPOINT)
