@@ -165,6 +165,7 @@ def run_sweep(wanted: Asked, out: Path, **options: Any) -> Tally:
     copydyn.sweeps.api.Crew = Here  # type: ignore[misc,assignment]
     for point in range(recipe.points):
         tables = recipe.tables_at(recipe.values(point))
+        tables.pop("claim", None)  # which a sweep does not judge, nor look at
         Path("point.toml").write_text(copydyn.sweeps.recipe.emitted({**tables, "run": {"replicas": recipe.replicas}}))
         if not small(load("point.toml"), recipe.points):
             return Tally()
