@@ -16,7 +16,7 @@ from copydyn import compare, laws
 from copydyn.__main__ import main
 from copydyn.experiment import Experiment
 from copydyn.foresight import explain
-from copydyn.foresight.probe import probe
+from copydyn.foresight.probe import first_part, probe
 from copydyn.foresight.stages import Stage, covariance_seconds, stages_of
 from copydyn.laws import NodeCrossing
 from copydyn.report import WIDTH
@@ -492,6 +492,23 @@ def test_memory_is_foreseen(changes):
     tracemalloc.stop()
     assert cost.kept == pytest.approx(found.nbytes, rel=0.02)
     assert peak / 2.5 < cost.memory < 2.5 * peak
+
+
+def test_pieces_run_on_the_engine_of_the_whole(monkeypatch):
+    """Short ones alone are simulated event by event, and the first that was not took a thousand times as long."""
+    engines, evolve = [], CopyDynamics.evolve
+    monkeypatch.setattr(
+        CopyDynamics,
+        "evolve",
+        lambda theory, *given, **more: engines.append(theory.engine) or evolve(theory, *given, **more),
+    )
+    experiment = load("rabi", ["schedule.stop=1e9", "schedule.points=3"]).experiment
+    theory = CopyDynamics(100)
+    assert theory.resolved(experiment).engine == "leap"
+    assert theory.resolved(first_part(experiment, 1e-6)).engine == "exact"
+    probe(experiment, theory, 2, 1)
+    assert len(engines) > 1
+    assert set(engines) == {"leap"}
 
 
 def test_no_more_rows_than_can_be_made_at_once(monkeypatch):

@@ -85,6 +85,8 @@ def probe(experiment: Experiment, theory: Theory, replicas: int, seed: int, *, e
     events : float, optional
         Copy events expected in one replica. Work is then taken to be proportional to the events, otherwise to time.
     """
+    if isinstance(theory, CopyDynamics):  # a short piece by itself may be given another engine than the whole
+        theory = theory.resolved(experiment)
     tried, scale = _fewer_rows(experiment, theory)
     piece = _longest(experiment, tried, replicas, seed, events)
     if events is None or piece.share == 1.0:
