@@ -61,6 +61,21 @@ def test_a_theory_that_takes_reading_the_scenario_is_made_once_for_its_points(tm
     assert len(found) == 2 + 12, "where the last axis changes it, each point has one of its own"
 
 
+def test_a_run_that_cannot_be_measured_has_failed_and_the_rest_goes_on(tmp_path, monkeypatch):
+    """Runs are measured some time after they are made, and the fault is still that of its own run."""
+    measured, row = [], building.Builder.row
+
+    def fails(self, made):
+        measured.append(made)
+        if len(measured) == 2:
+            raise copydyn.refusal.BadValue("the second one must fail.")
+        return row(self, made)
+
+    monkeypatch.setattr(building.Builder, "row", fails)
+    run(tmp_path, "theory.copies=40,60,80", batch=3)
+    assert open_sweep(tmp_path).status.values.tolist() == ["ok", "the second one must fail.", "ok"]
+
+
 def test_each_point_is_what_evolve_gives(tmp_path):
     run(tmp_path, batch=4)
     found = open_sweep(tmp_path)

@@ -35,7 +35,7 @@ def packed(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]], attrs: Map
     """Write runs of one form as a netCDF-4 file, the same bytes for the same runs.
 
     Written with h5py by the rules of netCDF-4 (dimension scales): through xarray it takes ten times as long. Files that
-    differ in nothing but numbers have these at the same places, and a second one takes a fifth of the first one's time.
+    differ in nothing but numbers have these at the same places, and a second one takes far less time.
 
     Parameters
     ----------
