@@ -138,8 +138,9 @@ def _evolution(stretch: Stretch, generator: _Generator, share: float) -> Evoluti
     terms = pieces * taylor_terms(min(angle, LONGEST_ANGLE), share * stretch.length / pieces)
     # In units of what a complex multiplication costs in BLAS; the constants are the overhead of the calls.
     by_series = terms * ((1 + 2 * len(generator.jumps)) * levels**3 + 20_000)
-    steps = np.diff(stretch.spans, prepend=0.0)
-    by_matrix = (1 + np.count_nonzero(np.abs(np.diff(steps)) > _grain(stretch.spans))) * (16 * levels**6 + 300_000)
+    spans = stretch.to_end
+    steps = np.diff(spans, prepend=0.0)
+    by_matrix = (1 + np.count_nonzero(np.abs(np.diff(steps)) > _grain(spans))) * (16 * levels**6 + 300_000)
     if levels <= LARGEST_SUPEROPERATOR and by_matrix < by_series:
         return _Superoperator(generator)
     return _Taylor(generator, share)

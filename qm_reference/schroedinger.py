@@ -81,23 +81,35 @@ def _evolution(stretch: Stretch, energies: Band, hbar: float, share: float) -> E
     entries = hamiltonian.size if isinstance(hamiltonian, np.ndarray) else hamiltonian.nnz
     # In units of what one P^3 of LAPACK costs, an entry of a matrix-vector product costs 4 and the call itself 4e4.
     if hamiltonian.shape[0] ** 3 <= terms * (4 * entries + 40_000):
-        return _Eigenbasis(hamiltonian, hbar)
+        return _Eigenbasis(hamiltonian, energies, hbar)
     return _Chebyshev(hamiltonian, energies, hbar, share)
 
 
 class _Eigenbasis:
-    """psi(t) = U exp(-i E t/hbar) U^+ psi(0)."""
+    """psi(t) = exp(-i c t/hbar) U exp(-i (E - c) t/hbar) U^+ psi(0).
+
+    LAPACK's energies err by a few 2^-52 of the largest of them, which t/hbar multiplies: counted from the middle c of
+    the band they are no larger than the band is wide, whatever constant H contains.
+    """
 
     longest = math.inf
 
-    def __init__(self, hamiltonian: Matrix, hbar: float) -> None:
-        full = dense(hamiltonian)
+    def __init__(self, hamiltonian: Matrix, band: Band, hbar: float) -> None:
+        self.frequency = band.centre / hbar
+        full = dense(shifted(hamiltonian, band.centre))
         energies, self.modes = np.linalg.eigh(full if np.any(full.imag) else full.real)
         self.frequencies = energies / hbar
 
     def __call__(self, state: np.ndarray, spans: np.ndarray, out: np.ndarray) -> None:
         amplitudes = self.modes.conj().T @ state
         np.matmul(_turns(self.frequencies, spans) * amplitudes, self.modes.T, out=out)
+        _turn(out, self.frequency, spans)
+
+
+def _turn(states: np.ndarray, frequency: float, spans: np.ndarray) -> None:
+    """Multiply the state at each span by exp(-i w t), in place."""
+    if frequency:
+        states *= np.exp(-1j * frequency * spans)[:, None]
 
 
 def _turns(frequencies: np.ndarray, spans: np.ndarray) -> np.ndarray:
@@ -131,8 +143,7 @@ class _Chebyshev:
     def __call__(self, state: np.ndarray, spans: np.ndarray, out: np.ndarray) -> None:
         terms = bessel_terms(self.rate * float(spans[-1]), self.share * float(spans[-1]))
         sum_series(bessel_coefficients(self.rate * spans, terms), self._vectors(state), out)
-        if self.frequency:
-            out *= np.exp(-1j * self.frequency * spans)[:, None]
+        _turn(out, self.frequency, spans)
 
     def _vectors(self, state: np.ndarray) -> Iterator[np.ndarray]:
         """v_k = (-i)^k T_k psi by v_{k+1} = -2i A v_k + v_{k-1}: the powers of i in v_k leave real coefficients."""

@@ -19,6 +19,16 @@ class Stretch(NamedTuple):
     length: float
     spans: np.ndarray
 
+    @property
+    def to_end(self) -> np.ndarray:
+        """The save times within it, of which there may be none, and its end: what has to be evolved over."""
+        return reaching(self.spans, self.length)
+
+
+def reaching(spans: np.ndarray, length: float) -> np.ndarray:
+    """Give ``spans`` with ``length``, from where the way goes on, as the last of them."""
+    return spans if spans.size and spans[-1] == length else np.append(spans, length)
+
 
 class Evolution(Protocol):
     """The map psi(0), (tau_1, ..., tau_m) -> psi(tau_1), ..., psi(tau_m) of one constant generator."""
@@ -72,5 +82,4 @@ def _pieces(stretch: Stretch, longest: float) -> Iterator[tuple[np.ndarray, int]
     for piece in range(count):
         inner = stretch.spans[firsts[piece] : firsts[piece + 1]] - edges[piece]
         length = edges[piece + 1] - edges[piece]
-        ends_saved = inner.size > 0 and inner[-1] == length
-        yield inner if ends_saved else np.append(inner, length), inner.size
+        yield reaching(inner, length), inner.size

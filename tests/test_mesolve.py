@@ -157,6 +157,30 @@ def test_pulses_with_save_times_inside_on_and_off_their_edges(rng):
     assert distance(mesolve(list(zip(durations, matrices)), rhos[3], times[3:], c_ops), rhos[3:]) < 1e-8
 
 
+@pytest.mark.parametrize(
+    ("c_ops", "share"), [([], 0.29192658172642894), ([[[0.0, 0.3], [0.0, 0.0]]], 0.3790699105547264)]
+)
+def test_a_pulse_that_holds_no_save_time(c_ops, share):
+    rhos = mesolve([(1.0, SIGMA_X), (1.0, SIGMA_Z)], [1.0, 0.0], [0.0, 2.0], c_ops)
+    assert_allclose(rhos[1, 0, 0], share, atol=1e-8)
+
+
+def test_trains_of_any_kind_with_few_save_times(rng):
+    """Many short pulses, as of a sampled drive or a circuit, with none, one or several save times in each."""
+    _, rho0, c_ops = random_case(rng, 3, 2)
+    train = [(duration, random_case(rng, 3, 0)[0]) for duration in rng.uniform(0.01, 0.3, size=40)]
+    ends = np.cumsum([duration for duration, _ in train])
+    exact = [rho0.ravel()]
+    for duration, matrix in train:
+        exact.append(expm(textbook_superoperator(matrix, c_ops) * duration) @ exact[-1])
+    for saved in ([39], [3, 4, 39], range(40), [0]):
+        rhos = mesolve(train, rho0, [0.0, *ends[list(saved)]], c_ops)
+        assert distance(rhos[1:], [exact[row + 1].reshape(3, 3) for row in saved]) < 1e-8
+    within = ends[10] + np.array([0.2, 0.8]) * train[11][0]
+    rhos = mesolve(train, rho0, [0.0, *within, ends[-1]], c_ops)
+    assert distance(rhos[-1:], [exact[-1].reshape(3, 3)]) < 1e-8
+
+
 @pytest.mark.usefixtures("method")
 def test_without_jumps_it_is_the_schroedinger_equation(rng):
     H, _, _ = random_case(rng, 5, 0)

@@ -24,7 +24,7 @@ def method(request, monkeypatch):
     def evolution(stretch, energies, hbar, share):
         if request.param == "Chebyshev":
             return schroedinger._Chebyshev(stretch.hamiltonian, energies, hbar, share)
-        return schroedinger._Eigenbasis(stretch.hamiltonian, hbar)
+        return schroedinger._Eigenbasis(stretch.hamiltonian, energies, hbar)
 
     monkeypatch.setattr(schroedinger, "_evolution", evolution)
     return request.param
@@ -278,6 +278,36 @@ def test_a_constant_energy_is_a_phase(rng):
     H, psi0, times = random_hermitian(rng, 8), random_ket(rng, 8), np.linspace(0.0, 3.0, 5)
     lifted = sesolve(sparse.csr_array(H + 100.0 * np.eye(8)), psi0, times)
     assert errors(lifted, np.exp(-100j * times)[:, None] * sesolve(H, psi0, times)).max() < 1e-11
+
+
+def turned_back(kets, energy, times):
+    """The kets without the phase of a constant energy, exp(-i E t), whose angle is known to eighteen digits."""
+    angles = np.longdouble(energy) * np.asarray(times, dtype=np.longdouble)
+    return kets * (np.cos(angles) + 1j * np.sin(angles)).astype(complex)[:, None]
+
+
+def test_the_least_tolerance_is_kept_whatever_constant_the_hamiltonian_contains():
+    """Energies were diagonalised with the constant in them, whose rounding broke the promise: 2.3e-10 for 1e-10."""
+    rng = np.random.default_rng(30)
+    A = rng.normal(size=(13, 13))
+    H, psi0, times = (A + A.T) / 2 + 1e5 * np.eye(13), np.ones(13) / np.sqrt(13.0), [0.0, 2.24934214765067]
+    exact = expm(-1j * times[1] * (H - 1e5 * np.eye(13))) @ psi0
+    assert errors(turned_back(sesolve(H, psi0, times), 1e5, times)[1], exact) < 0.1 * 1e-10
+
+
+@pytest.mark.parametrize("constant", [0.0, 3.0, 1e3, 1e6])
+@pytest.mark.usefixtures("method")
+def test_the_promise_is_kept_at_the_least_tolerance(constant, rng):
+    """20 random cases, each at the tolerance below which a call is refused."""
+    for size in range(2, 12):
+        H, psi0 = random_hermitian(rng, size), random_ket(rng, size)
+        lifted = H + constant * np.eye(size)
+        for tol in (1e-12, 1e-10):
+            time = 0.999 * tol * 2.0**51 / schroedinger.gershgorin_band(lifted).norm
+            times = [0.0, min(time, 300.0)]  # beyond it the reference errs itself
+            exact = expm(-1j * times[1] * (lifted - constant * np.eye(size))) @ psi0
+            found = turned_back(sesolve(lifted, psi0, times, tol=tol), constant, times)[1]
+            assert errors(found, exact) < tol, (size, tol)
 
 
 @pytest.mark.usefixtures("method")
