@@ -10,7 +10,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from copydyn.inputs import MOST_LABELS, Matrix, as_hermitian, as_ket, as_real, as_times, as_whole, shown
+from copydyn.inputs import (
+    MOST_LABELS,
+    Matrix,
+    as_hermitian,
+    as_ket,
+    as_real,
+    as_times,
+    as_vector,
+    as_whole,
+    require_one_space,
+    shown,
+    space_of,
+)
 from copydyn.refusal import BadType, BadValue
 
 
@@ -64,9 +76,10 @@ class System:
     name: str = "system"
     parts: Sequence[Any] = ()
     pulses: tuple[Pulse, ...] = field(init=False, repr=False)
+    space: list[Any] | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        pulses = _as_pulses(self.hamiltonian)
+        pulses, space = _as_pulses(self.hamiltonian), _space_of_hamiltonian(self.hamiltonian)
         size = pulses[0].hamiltonian.shape[0]
         parts = _as_parts(self.parts, size)
         if not isinstance(self.labels, Iterable):
@@ -83,6 +96,7 @@ class System:
         for pulse in pulses:
             _require_finite_rates(pulse.hamiltonian, unit)
         object.__setattr__(self, "pulses", pulses)
+        object.__setattr__(self, "space", space)
         object.__setattr__(self, "hamiltonian", pulses[0].hamiltonian if len(pulses) == 1 else pulses)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "parts", parts)
@@ -141,10 +155,18 @@ class Preparation:
     ket : (P,) array_like or qutip.Qobj
     normalise : bool
         Divide by the norm instead of refusing a ket that is not normalised.
+
+    Raises
+    ------
+    BadType, BadValue
+        If it is no array of numbers, or a bra; the rest is checked where it meets the system, in `Experiment`.
     """
 
     ket: Any
     normalise: bool = False
+
+    def __post_init__(self) -> None:
+        as_vector(self.ket)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,10 +184,15 @@ class Schedule:
 
     tlist: Any
     e_ops: Mapping[str, Any] | Sequence[Any] | None = None
+    spaces: dict[str, list[Any] | None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        operators = _named(self.e_ops)
         object.__setattr__(self, "tlist", as_times(self.tlist))
-        object.__setattr__(self, "e_ops", _as_operators(self.e_ops))
+        object.__setattr__(self, "spaces", {f"e_ops[{name}]": space_of(one) for name, one in operators.items()})
+        object.__setattr__(
+            self, "e_ops", {name: as_hermitian(one, f"e_ops[{name}]") for name, one in operators.items()}
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +213,8 @@ class Experiment:
                 raise BadType(f"Experiment takes a {kind.__name__} here, but got {type(value).__name__}.")
         size = self.system.size
         object.__setattr__(self, "ket", as_ket(self.preparation.ket, size, normalise=self.preparation.normalise))
+        spaces = {"H": self.system.space, "psi0": space_of(self.preparation.ket), **self.schedule.spaces}
+        require_one_space(spaces)
         for name, operator in self.e_ops.items():
             if operator.shape[0] != size:
                 raise BadValue(f"e_ops[{name}] must act on {size} labels, but has shape {operator.shape}.")
@@ -299,13 +328,26 @@ def _is_matrix(value: Any) -> bool:
     return isinstance(value, (list, tuple)) or len(getattr(value, "shape", ())) == 2
 
 
-def _as_operators(e_ops: Any) -> dict[str, Matrix]:
+def _space_of_hamiltonian(hamiltonian: Any) -> list[Any] | None:
+    """Give the tensor space that a qutip.Qobj acts on, or the pulses of a train do, which must have one."""
+    if not _is_train(hamiltonian):
+        return space_of(hamiltonian)
+    spaces = {f"the Hamiltonian of pulse {number}": space_of(h) for number, (_, h) in enumerate(hamiltonian)}
+    require_one_space(spaces)
+    return next((space for space in spaces.values() if space is not None), None)
+
+
+def _named(e_ops: Any) -> dict[str, Any]:
+    """Give operators by name, as they came; a list is numbered."""
     if e_ops is None:
         return {}
-    if isinstance(e_ops, Mapping):
-        named = {str(name): operator for name, operator in e_ops.items()}
-    elif isinstance(e_ops, (list, tuple)):
-        named = {str(number): operator for number, operator in enumerate(e_ops)}
-    else:
-        named = {"0": e_ops}
-    return {name: as_hermitian(operator, f"e_ops[{name}]") for name, operator in named.items()}
+    if not isinstance(e_ops, Mapping):
+        return {str(number): one for number, one in enumerate(e_ops if isinstance(e_ops, (list, tuple)) else [e_ops])}
+    named = {str(name): operator for name, operator in e_ops.items()}
+    if len(named) < len(e_ops):
+        said = [str(name) for name in e_ops]
+        twice = next(name for name in said if said.count(name) > 1)
+        raise BadValue(
+            f"e_ops must differ in their names, but '{twice}' names two of them, once as a string; rename one."
+        )
+    return named

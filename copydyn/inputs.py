@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -119,11 +119,7 @@ def as_ket(ket: Any, size: int, *, normalise: bool = False, name: str = "psi0") 
         If its length is not ``size``, if it is not finite, has zero norm, or (unless ``normalise``) a norm that
         differs from one by more than `NORM_TOLERANCE`.
     """
-    if hasattr(ket, "full"):  # a qutip.Qobj, known by its manners: qutip is not required
-        ket = ket.full()
-    vector = _as_complex(ket, name)
-    if vector.ndim == 2 and 1 in vector.shape:
-        vector = vector.ravel()
+    vector = as_vector(ket, name)
     if vector.ndim != 1:
         raise BadValue(f"{name} must be a vector, but has shape {vector.shape}; give a ket of length {size}.")
     if vector.size != size:
@@ -147,6 +143,49 @@ def as_ket(ket: Any, size: int, *, normalise: bool = False, name: str = "psi0") 
     unit /= np.linalg.norm(unit)
     unit.setflags(write=False)
     return unit
+
+
+def as_vector(ket: Any, name: str = "psi0") -> np.ndarray:
+    """Give a ket of any size as it came, complex128; a column (P, 1) becomes (P,), and a row (1, P), a bra, is refused.
+
+    Raises
+    ------
+    BadType, BadValue
+    """
+    vector = _as_complex(ket.full() if is_qobj(ket) else ket, name)
+    if vector.ndim == 2 and vector.shape[0] == 1 < vector.shape[1]:
+        raise BadValue(
+            f"{name} must be a ket, but is a bra, of shape {vector.shape}; take its adjoint ({name}.dag(), or "
+            f"{name}.conj().T of an array)."
+        )
+    return vector.ravel() if vector.ndim == 2 and vector.shape[1] == 1 else vector
+
+
+def is_qobj(value: Any) -> bool:
+    """Know a qutip.Qobj by its manners: qutip is not required."""
+    return hasattr(value, "full") and hasattr(value, "to") and hasattr(value, "dims")
+
+
+def space_of(value: Any) -> list[Any] | None:
+    """Give the dimensions of the tensor space that a qutip.Qobj acts on or lies in, [2, 3]; None of anything else."""
+    return list(value.dims[0]) if is_qobj(value) else None
+
+
+def require_one_space(spaces: Mapping[str, list[Any] | None]) -> None:
+    """Refuse things whose tensor spaces differ, as QuTiP does; what has none (an array) goes with all.
+
+    Raises
+    ------
+    BadValue
+    """
+    known = [(name, space) for name, space in spaces.items() if space is not None]
+    for name, space in known[1:]:
+        first, wanted = known[0]
+        if space != wanted:
+            raise BadValue(
+                f"{name} must live in the tensor space {wanted} of {first}, but lives in {space}; make their dims "
+                "agree, or pass the plain arrays with .full()."
+            )
 
 
 def as_times(tlist: Any, name: str = "tlist") -> np.ndarray:
@@ -247,6 +286,8 @@ def _as_float(value: Any) -> float:
 def _as_complex(data: Any, name: str) -> np.ndarray:
     """Give what holds numbers, and no bools or strings, as a new complex128 array."""
     kind = type(data).__name__
+    if _is_masked(data):
+        raise BadValue(f"{name} must have no masked entries, but has; fill them, or leave them out.")
     try:
         array = np.asarray(data)
     except (TypeError, ValueError):
@@ -257,8 +298,17 @@ def _as_complex(data: Any, name: str) -> np.ndarray:
         return np.array(array, dtype=np.complex128)
 
 
+def _is_masked(data: Any) -> bool:
+    """Find a masked entry, which numpy would replace by what lies beneath the mask, also in lists of masked arrays."""
+    if isinstance(data, (list, tuple)):
+        return any(_is_masked(row) for row in data if isinstance(row, (list, tuple, np.ma.MaskedArray)))
+    return bool(np.ma.is_masked(data))
+
+
 def _as_square(matrix: Any, name: str) -> Matrix:
-    if hasattr(matrix, "full") and hasattr(matrix, "to"):  # a qutip.Qobj, known by its manners
+    if is_qobj(matrix):
+        if matrix.shape[0] == matrix.shape[1] and matrix.dims[0] != matrix.dims[1]:
+            raise BadValue(f"{name} must map a space to itself, but has dims {matrix.dims}; give a square operator.")
         matrix = matrix.full() if matrix.dtype.__name__ == "Dense" else matrix.to("CSR").data_as("csr_matrix")
     elif _is_driven(matrix):
         raise BadType(

@@ -87,6 +87,7 @@ def as_ket(psi0: Any, size: int, name: str = "psi0") -> np.ndarray:
     ket = _as_numbers(_unwrapped(psi0), name)
     if ket.shape[1:] == (1,):
         ket = ket[:, 0]
+    _refuse_bra(ket, name)
     if ket.shape != (size,):
         raise ValueError(
             f"{name} must be a ket of shape ({size},) like H, but has shape {ket.shape}; make the two agree."
@@ -107,6 +108,7 @@ def as_ket(psi0: Any, size: int, name: str = "psi0") -> np.ndarray:
 def as_density(rho0: Any, size: int) -> np.ndarray:
     """Give ``rho0``, a ket or a density matrix, as complex128 (n, n)."""
     array = _as_numbers(_unwrapped(rho0), "rho0")
+    _refuse_bra(array, "rho0")
     if array.ndim == 1 or array.shape[1:] == (1,):
         ket = as_ket(array, size, "rho0")
         return np.outer(ket, ket.conj())
@@ -124,6 +126,22 @@ def as_density(rho0: Any, size: int) -> np.ndarray:
             "which is no probability; check how rho0 was made."
         )
     return rho
+
+
+def require_one_space(H: Any, **others: Any) -> None:
+    """Refuse qutip.Qobj whose tensor spaces differ, as QuTiP does; what is an array goes with all."""
+    parts = {f"H of pulse {number}": h for number, (_, h) in enumerate(H)} if _is_train(H) else {"H": H}
+    for name, value in others.items():
+        rows = {f"{name}[{number}]": one for number, one in enumerate(value)} if isinstance(value, list | tuple) else {}
+        parts |= rows or {name: value}
+    spaces = {name: list(part.dims[0]) for name, part in parts.items() if hasattr(part, "full")}
+    first = next(iter(spaces), "")
+    for name, space in spaces.items():
+        if space != spaces[first]:
+            raise ValueError(
+                f"{name} must live in the tensor space {spaces[first]} of {first}, but lives in {space}; make their "
+                "dims agree, or pass the plain arrays with .full()."
+            )
 
 
 def as_times(tlist: Any, pulses: tuple[Pulse, ...]) -> np.ndarray:
@@ -210,6 +228,11 @@ def _as_square(matrix: Any, name: str) -> Matrix:
     return square
 
 
+def _refuse_bra(state: np.ndarray, name: str) -> None:
+    if state.ndim == 2 and state.shape[0] == 1 < state.shape[1]:
+        raise ValueError(f"{name} must be a ket, but is a bra, of shape {state.shape}; take its adjoint.")
+
+
 def _unwrapped(state: Any) -> Any:
     """Give the plain array within a qutip.Qobj or a sparse column."""
     if hasattr(state, "full"):
@@ -229,12 +252,21 @@ def _as_csr(matrix: Any, name: str = "") -> sparse.csr_array:
 
 
 def _as_numbers(data: Any, name: str) -> np.ndarray:
+    if _is_masked(data):
+        raise ValueError(f"{name} must have no masked entries, but has; fill them, or leave them out.")
     try:
         array = np.asarray(data)
     except ValueError as cause:  # ragged nesting
         raise TypeError(f"{name} must be an array of numbers, but is not: {cause}") from None
     _require_numeric(array, name)
     return array.astype(np.complex128)
+
+
+def _is_masked(data: Any) -> bool:
+    """Find a masked entry, which numpy would replace by what lies beneath the mask, also in lists of masked arrays."""
+    if isinstance(data, (list, tuple)):
+        return any(_is_masked(row) for row in data if isinstance(row, (list, tuple, np.ma.MaskedArray)))
+    return bool(np.ma.is_masked(data))
 
 
 def _require_numeric(array: Any, name: str) -> None:

@@ -15,6 +15,7 @@ from qm_reference.inputs import (
     as_pulses,
     as_times,
     as_tolerance,
+    require_one_space,
     require_precision,
 )
 from qm_reference.operators import Matrix, dense, norm_bound, shifted, tight_band
@@ -80,6 +81,7 @@ def mesolve(H: Any, rho0: Any, tlist: Any, c_ops: Any = (), *, hbar: float = 1.0
     pulses = as_pulses(H)
     levels = pulses[0].hamiltonian.shape[0]
     rho, jumps = as_density(rho0, levels), as_jumps(c_ops, levels)
+    require_one_space(H, rho0=rho0, c_ops=c_ops)
     times = as_times(tlist, pulses)
     hbar, tol = as_positive(hbar, "hbar"), as_tolerance(tol)
     route = [(stretch, _generator(stretch.hamiltonian, jumps, hbar)) for stretch in stretches(pulses, times)]

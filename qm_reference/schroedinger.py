@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from qm_reference.inputs import as_ket, as_positive, as_pulses, as_times, as_tolerance, require_precision
+from qm_reference.inputs import (
+    as_ket,
+    as_positive,
+    as_pulses,
+    as_times,
+    as_tolerance,
+    require_one_space,
+    require_precision,
+)
 from qm_reference.operators import Band, Matrix, dense, gershgorin_band, shifted
 from qm_reference.series import bessel_coefficients, bessel_terms, sum_series
 from qm_reference.timeline import Evolution, Stretch, follow, stretches
@@ -43,8 +51,8 @@ def sesolve(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, tol: float = 1e
     TypeError
         If an argument is not made of numbers.
     ValueError
-        If H is not square, finite and Hermitian; psi0 does not fit H or is not normalised; tlist does not increase, is
-        negative or outlasts the pulses; or double precision cannot keep ``tol``.
+        If H is not square, finite and Hermitian; psi0 does not fit H, is a bra or is not normalised; tlist does not
+        increase, is negative or outlasts the pulses; or double precision cannot keep ``tol``.
 
     Notes
     -----
@@ -61,6 +69,7 @@ def sesolve(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, tol: float = 1e
     """
     pulses = as_pulses(H)
     ket = as_ket(psi0, pulses[0].hamiltonian.shape[0])
+    require_one_space(H, psi0=psi0)
     times = as_times(tlist, pulses)
     hbar, tol = as_positive(hbar, "hbar"), as_tolerance(tol)
     route = [(stretch, gershgorin_band(stretch.hamiltonian)) for stretch in stretches(pulses, times)]

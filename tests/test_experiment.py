@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+import copydyn
 from copydyn import Experiment, Preparation, Schedule, System, copysolve
 from copydyn.inputs import HERMITIAN_TOLERANCE, NORM_TOLERANCE
 from copydyn.theories import CopyDynamics
@@ -37,6 +38,8 @@ BAD_HAMILTONIANS = [
     (sparse.csr_array((2, 3)), ValueError, r"square matrix, but has shape \(2, 3\)"),
     (bent(0, 1, 0.5 - 0.2j), ValueError, r"Hermitian to 1e-10 .* H\[0, 1\] .* H\[1, 0\] differ by 0.4"),
     (bent(1, 1, 0.1j), ValueError, r"Hermitian .* H\[1, 1\]"),
+    (np.ma.array(H, mask=np.eye(2)), ValueError, "H must have no masked entries, but has; fill them"),
+    ([np.ma.array(row, mask=[0, 1]) for row in H], ValueError, "H must have no masked entries"),
     (sparse.csr_array(bent(0, 1, 0.5)), ValueError, r"Hermitian .* H\[0, 1\]"),
     (bent(0, 1, NAN), ValueError, r"H must be finite, but its entry \[0, 1\] is \(nan"),
     (bent(1, 0, INF), ValueError, r"H must be finite, but its entry \[1, 0\] is \(inf"),
@@ -85,6 +88,9 @@ BAD_KETS = [
     ([True, False], TypeError, "psi0 must be an array of numbers"),
     ([[1.0], [0.0, 0.0]], TypeError, "psi0 must be an array of numbers"),
     (None, TypeError, "psi0 must be an array of numbers"),
+    (KET[None, :], ValueError, r"psi0 must be a ket, but is a bra, of shape \(1, 2\); take its adjoint"),
+    (qutip.Qobj(KET).dag(), ValueError, "psi0 must be a ket, but is a bra"),
+    (np.ma.array(KET, mask=[0, 1]), ValueError, "psi0 must have no masked entries"),
 ]
 
 BAD_TIMES = [
@@ -93,6 +99,7 @@ BAD_TIMES = [
     ([0.0, 1.0, 1.0], ValueError, r"tlist must increase strictly, but repeats at tlist\[2\] = 1"),
     ([-1.0, 1.0], ValueError, r"tlist must not be negative, but tlist\[0\] is -1"),
     ([0.0, NAN], ValueError, r"tlist must be finite, but tlist\[1\] is nan"),
+    (np.ma.array(TIMES, mask=[0, 0, 1]), ValueError, "tlist must have no masked entries"),
     ([0.0, INF], ValueError, r"tlist must be finite, but tlist\[1\] is inf"),
     ([[0.0, 1.0]], ValueError, r"tlist must be a list of times, but has shape \(1, 2\)"),
     (3.0, ValueError, r"tlist must be a list of times, but has shape \(\)"),
@@ -260,10 +267,47 @@ def test_bad_runs_are_refused(refuses, options, kind, names):
         ([H, bent(0, 1, 0)], ValueError, r"e_ops\[1\] must be Hermitian"),
         ({"spin": [1, 2]}, ValueError, r"e_ops\[spin\] must be a square matrix"),
         ("H", TypeError, r"e_ops\[0\] must be an array of numbers"),
+        ([np.ma.array(H, mask=np.eye(2))], ValueError, r"e_ops\[0\] must have no masked entries"),
+        ({1: H, "a": H, "1": H}, ValueError, "e_ops must differ in their names, but '1' names two of them"),
     ],
 )
 def test_bad_observables_are_refused(refuses, e_ops, kind, names):
     refuses(lambda: solve(e_ops=e_ops), kind, names)
+
+
+PAIR = qutip.tensor(qutip.sigmax(), qutip.qeye(3))
+TURNED = qutip.tensor(qutip.qeye(3), qutip.sigmax())
+UP = qutip.tensor(qutip.basis(2, 0), qutip.basis(3, 0))
+PU = qutip.tensor(qutip.basis(3, 0), qutip.basis(2, 0))
+
+
+@pytest.mark.parametrize(
+    ("call", "names"),
+    [
+        (lambda: solve(PAIR, PU), r"psi0 must live in the tensor space \[2, 3\] of H, but lives in \[3, 2\]"),
+        (lambda: solve(PAIR, UP, e_ops=[PAIR, TURNED]), r"e_ops\[1\] must live in the tensor space \[2, 3\] of H"),
+        (lambda: solve(PAIR, UP.full(), e_ops={"x": TURNED}), r"e_ops\[x\] must live in .* of H"),
+        (lambda: solve(PAIR.full(), UP, e_ops=[TURNED]), r"e_ops\[0\] must live in .* of psi0"),
+        (lambda: solve([(1, PAIR), (1, TURNED)], UP), "the Hamiltonian of pulse 1 must live in"),
+        (lambda: solve([(1, PAIR)], PU), "psi0 must live in"),
+        (lambda: Experiment(System(PAIR), Preparation(PU), Schedule(TIMES)), "psi0 must live in"),
+        (lambda: copydyn.infidelity_law(PAIR, PU, TIMES), "psi0 must live in"),
+        (lambda: solve(qutip.Qobj(np.eye(6), dims=[[2, 3], [6]]), UP), "H must map a space to itself, but has dims"),
+    ],
+)
+def test_tensor_spaces_that_differ_are_refused(refuses, call, names):
+    refuses(call, ValueError, names)
+
+
+def test_tensor_spaces_that_agree_and_arrays_are_taken():
+    expected = solve(PAIR.full(), UP.full())
+    for h, ket in ((PAIR, UP), (PAIR, UP.full()), (PAIR.full(), UP), ([(1.0, PAIR)], UP)):
+        assert np.array_equal(solve(h, ket, e_ops=[PAIR])["counts"], expected["counts"])
+
+
+def test_a_preparation_and_an_admixture_refuse_a_bra(refuses):
+    refuses(lambda: Preparation(qutip.Qobj(KET).dag()), ValueError, "psi0 must be a ket, but is a bra")
+    refuses(lambda: CopyDynamics(10, admixture=(0.1, KET[None, :])), ValueError, "the ket of admixture must be a ket")
 
 
 def test_an_experiment_takes_its_three_nouns(refuses):
@@ -319,7 +363,7 @@ def test_every_face_of_a_matrix_gives_the_same_bytes(face):
 
 def test_the_faces_of_a_ket_give_the_same_bytes():
     expected = solve()
-    for ket in (KET.tolist(), KET[:, None], KET[None, :], qutip.Qobj(KET), qutip.Qobj(KET).to("CSR")):
+    for ket in (KET.tolist(), KET[:, None], np.ma.array(KET), qutip.Qobj(KET), qutip.Qobj(KET).to("CSR")):
         assert solve(psi0=ket).identical(expected)
 
 

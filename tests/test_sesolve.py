@@ -15,6 +15,8 @@ from qm_reference import schroedinger, series, sesolve
 
 PLUS = np.array([1.0, 1.0]) / np.sqrt(2.0)
 FLIP = np.array([[0.0, 1.0], [1.0, 0.0]])
+PAIR, RIAP = qutip.tensor(qutip.sigmax(), qutip.qeye(3)), qutip.tensor(qutip.qeye(3), qutip.sigmax())
+PU = qutip.tensor(qutip.basis(3, 0), qutip.basis(2, 0))
 
 
 @pytest.fixture(params=["diagonalisation", "Chebyshev"])
@@ -373,7 +375,16 @@ NAN = float("nan")
         ({"H": [(0.5, FLIP)]}, ValueError, "tlist must end within the pulses, which last 0.5, but ends at 1;"),
         ({"psi0": [1.0, 0.0, 0.0]}, ValueError, r"psi0 must be a ket of shape \(2,\) like H, but has shape \(3,\)"),
         ({"psi0": np.eye(2)}, ValueError, r"psi0 must be a ket of shape \(2,\) like H, but has shape \(2, 2\)"),
-        ({"psi0": [[1.0, 0.0]]}, ValueError, r"psi0 must be a ket .* has shape \(1, 2\)"),
+        ({"psi0": [[1.0, 0.0]]}, ValueError, r"psi0 must be a ket, but is a bra, of shape \(1, 2\); take its adjoint"),
+        ({"psi0": qutip.basis(2, 0).dag()}, ValueError, "psi0 must be a ket, but is a bra"),
+        ({"psi0": np.ma.array([1.0, 0.0], mask=[0, 1])}, ValueError, "psi0 must have no masked entries"),
+        ({"H": np.ma.array(FLIP, mask=np.eye(2))}, ValueError, "H must have no masked entries"),
+        ({"H": PAIR, "psi0": PU}, ValueError, r"psi0 must live in the tensor space \[2, 3\] of H, .* in \[3, 2\]"),
+        (
+            {"H": [(1.0, PAIR), (1.0, RIAP)], "psi0": np.eye(6)[0]},
+            ValueError,
+            "H of pulse 1 must live in .* of pulse 0",
+        ),
         ({"psi0": [0.0, 0.0]}, ValueError, "psi0 must be a state, but its norm is 0"),
         ({"psi0": [1.0, 1.0]}, ValueError, "psi0 must be normalised to 1e-08, but its squared norm is 2;"),
         ({"psi0": [1.0 + 1e-8, 0.0]}, ValueError, "psi0 must be normalised"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from copydyn.inputs import as_real, as_whole, shown
+from copydyn.inputs import as_real, as_vector, as_whole, shown
 from copydyn.leaps import FEWEST, FINEST_LEAP, LARGEST_FEW, LONGEST_LEAP
 from copydyn.refusal import BadType, BadValue
 from copydyn.rules import RULES, Rule
@@ -49,11 +49,7 @@ def as_admixture(admixture: Any) -> tuple[float, tuple[complex, ...]] | None:
     share = as_real(admixture[0], "eps of admixture")
     if not 0.0 <= share < 1.0:
         raise BadValue(f"eps of admixture must be in [0, 1), but is {share:g}.")
-    ket = admixture[1].full() if hasattr(admixture[1], "full") else admixture[1]
-    try:
-        return share, tuple(complex(amplitude) for amplitude in np.ravel(ket))
-    except (TypeError, ValueError):
-        raise BadType(f"the ket of admixture must be a vector of numbers, but is {shown(ket)}.") from None
+    return share, tuple(as_vector(admixture[1], "the ket of admixture").ravel().tolist())
 
 
 def as_spread(spread: Any) -> float:
