@@ -87,13 +87,16 @@ def landau_zener(
     duration : float, time
         T.
     tolerance : float
-        Bound of the error of the pulses, in the operator norm: see `copydyn.drives.sampled`.
+        Of the pulses, whose error in the operator norm is estimated from above: see `copydyn.drives.sampled`.
     """
     g, r = as_real(coupling, "coupling"), as_real(rate, "rate")
     if r == 0.0:
         raise BadValue("rate must not be zero, which sweeps nothing; take kind 'two-level'.")
     span = as_real(duration, "duration", positive=True)
-    drive = sampled(lambda t: 0.5 * r * (t - 0.5 * span) * _Z + g * _X, span, tolerance=tolerance, hbar=hbar)
+    # A straight line has no shorter time scale.
+    drive = sampled(
+        lambda t: 0.5 * r * (t - 0.5 * span) * _Z + g * _X, span, tolerance=tolerance, hbar=hbar, shortest=span
+    )
     return System(drive.pulses, labels=("0", "1"), meaning="level", hbar=hbar, name="landau-zener")
 
 
