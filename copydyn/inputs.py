@@ -6,7 +6,7 @@ import math
 import numbers
 import reprlib
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +14,12 @@ from scipy import sparse
 from copydyn.refusal import BadType, BadValue
 
 Matrix: TypeAlias = "np.ndarray | sparse.csr_array"
+
+Ket: TypeAlias = Annotated[Any, "ket"]
+"""What a parameter takes that has many faces in Python, (P,) array_like or qutip.Qobj, and in a scenario is a list."""
+
+DiagonalOrMatrix: TypeAlias = Annotated[Any, "diagonal or matrix"]
+"""Likewise (P,) real numbers, or a Hermitian matrix (P, P), which in a scenario is a list of rows."""
 
 HERMITIAN_TOLERANCE = 1e-10
 """Largest |H - H^+| that is taken for rounding, relative to the largest |H_ab|."""

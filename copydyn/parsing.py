@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_t
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, create_model
 
+from copydyn.inputs import DiagonalOrMatrix, Ket
 from copydyn.refusal import Refusal
 from copydyn.source import BadScenario, Source, did_you_mean
 from copydyn.toml_text import Key, brief, shown
@@ -252,6 +253,15 @@ def _ket(value: Any) -> list[complex]:
     return [_complex(entry) for entry in value]
 
 
+def _diagonal_or_matrix(value: Any) -> list[Any]:
+    """Read real numbers, or rows of complex ones: [[0.5, 0], [0, 0.5]] is a matrix, no list of pairs."""
+    if not isinstance(value, list):
+        raise ValueError
+    if value and all(isinstance(row, list) for row in value):
+        return [_ket(row) for row in value]
+    return [_number(entry) for entry in value]
+
+
 def _exactly(kind: type) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if not isinstance(value, kind):
@@ -267,7 +277,8 @@ _WORDS: dict[Any, tuple[str, str]] = {
     complex: ('a complex number (0.3, [0.3, 0.4] or "0.3+0.4j")', "complex numbers"),
     bool: ("true or false", "true or false"),
     str: ("a string", "strings"),
-    Any: ("a ket (a list of complex numbers)", "kets"),
+    Ket: ("a ket (a list of complex numbers)", "kets"),
+    DiagonalOrMatrix: ("a list of numbers, or a matrix (a list of rows)", "lists of numbers or matrices"),
 }
 
 _READ_BY: dict[Any, Callable[[Any], Any]] = {
@@ -276,7 +287,8 @@ _READ_BY: dict[Any, Callable[[Any], Any]] = {
     complex: _complex,
     bool: _exactly(bool),
     str: _exactly(str),
-    Any: _ket,  # a ket has many faces in Python, and so no type; in a scenario it is a list
+    Ket: _ket,
+    DiagonalOrMatrix: _diagonal_or_matrix,
 }
 
 
@@ -300,7 +312,7 @@ def _is_record(annotation: Any) -> bool:
 @cache  # reading them off the source text is half of what checking a scenario costs
 def _annotations(maker: Callable[..., Any], given: int) -> dict[str, Any]:
     names = list(inspect.signature(maker).parameters)[given:]
-    hints = get_type_hints(maker)
+    hints = get_type_hints(maker, include_extras=True)
     return {name: hints[name] for name in names}
 
 
@@ -321,6 +333,8 @@ def _checked(annotation: Any) -> Any:
         return Annotated[annotation, PlainValidator(_exactly(annotation))]
     if annotation in _READ_BY:
         return Annotated[annotation, PlainValidator(_READ_BY[annotation])]
+    if annotation is Any:
+        raise TypeError("a parameter that a scenario can set must say what it takes; Any says nothing")
     parts = tuple(part if part in (NoneType, Ellipsis) else _checked(part) for part in get_args(annotation))
     origin = get_origin(annotation)
     if origin in (Union, UnionType):

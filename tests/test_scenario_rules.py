@@ -1,17 +1,24 @@
 """Scenarios that name a rule of the family: sub-tables become objects, and faults are said with their line."""
 
 import tomllib
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
 
 import copydyn
 from copydyn.alignment import Alignment
-from copydyn.parsing import wanted
+from copydyn.bases import BASES
+from copydyn.claims import CLAIMS
+from copydyn.irreversible.equilibrium import Window
+from copydyn.parsing import _checked, wanted
 from copydyn.pipeline import law_of
+from copydyn.preparations import PREPARATIONS
 from copydyn.rules import Harmonic, Rule
 from copydyn.scenario import load
 from copydyn.source import BadScenario
+from copydyn.systems import SYSTEMS
+from copydyn.theories import THEORIES
 
 TOP = """\
 [system]
@@ -170,6 +177,62 @@ def test_all_faults_are_said_at_once(written):
 def test_a_table_says_in_words_what_it_wants():
     assert wanted(Rule) == "a table of q, r, ratio, harmonics, phases"
     assert wanted(list[Rule]).startswith("a list of tables of q")
+
+
+MAKERS = {
+    **SYSTEMS,
+    **PREPARATIONS,
+    **BASES,
+    **CLAIMS,
+    **THEORIES,
+    "window": Window,
+    "rule": Rule,
+    "alignment": Alignment,
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_every_annotation_says_what_it_takes(kind):
+    """A parameter that takes anything would be read as whatever its value looks like: a matrix as complex numbers."""
+    hints = get_type_hints(MAKERS[kind], include_extras=True)
+    assert not [name for name, hint in hints.items() if _takes_anything(hint)]
+
+
+def _takes_anything(hint) -> bool:
+    return hint is Any or (get_origin(hint) is not Annotated and any(_takes_anything(part) for part in get_args(hint)))
+
+
+def test_an_annotation_that_says_nothing_is_a_programming_error():
+    assert _takes_anything(list[Any])
+    with pytest.raises(TypeError, match="must say what it takes"):
+        _checked(list[Any])
+
+
+OQT_TOP = TOP.replace("copies = 1e3", 'kind = "OQT"\nrate = 0.5\nscheme = "ensemble"')
+
+
+def test_a_list_of_rows_is_a_matrix_and_no_list_of_pairs(written):
+    """[[0.5, 0], [0, 0.5]] was read as (0.5, 0.5j)."""
+    found = {}
+    for weights in ("[0.7, 0.3]", "[[0.5, 0.1], [0.1, 0.5]]", '[[0.5, "0.1j"], [[0, -0.1], 0.5]]'):
+        scenario = load(written(f'window = {{rule = "given", weights = {weights}}}', OQT_TOP))
+        found[weights] = next(iter(scenario.theories.values())).window.weights
+    assert list(found.values()) == [(0.7, 0.3), ((0.5, 0.1), (0.1, 0.5)), ((0.5, 0.1j), (-0.1j, 0.5))]
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("charge = [[1, 0], [5, 0]]", r"mine.toml:13: \[theory.window\] charge must be Hermitian .*charge\[0, 1\]"),
+        ("charge = [[1, 0, 0], [0, 1, 0]]", "charge must be a square matrix"),
+        ('charge = ["up"]', r"charge must be a list of numbers, or a matrix \(a list of rows\), but is"),
+        ("charge = [1, [0, 1]]", "charge must be a list of numbers, or a matrix"),
+        ("charge = 1.0", "charge must be a list of numbers, or a matrix"),
+    ],
+)
+def test_what_is_neither_numbers_nor_a_hermitian_matrix_is_refused(value, fault, written):
+    with pytest.raises(BadScenario, match=fault):
+        load(written(f'window = {{{value}, sectors = "own"}}', OQT_TOP))
 
 
 @pytest.mark.parametrize(("lines", "known"), [("", True), ("rule = {q = 0.6}", False), ('engine = "meanfield"', False)])

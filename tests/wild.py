@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from copydyn.bases import BASES
 from copydyn.claims import CLAIMS
+from copydyn.inputs import DiagonalOrMatrix, Ket
 from copydyn.parsing import _annotations
 from copydyn.preparations import PREPARATIONS
 from copydyn.refusal import Refusal
@@ -185,7 +186,8 @@ _PLAIN = {
     complex: st.sampled_from([0.5, "0.6j", [0.3, 0.4], 1.0, "0.3-0.4j"]),
     bool: st.booleans(),
     str: st.sampled_from(WORDS),
-    Any: st.lists(st.sampled_from([1.0, "0.6j", [0.3, 0.4], 0.8, 0.0]), min_size=1, max_size=4),
+    Ket: st.lists(st.sampled_from([1.0, "0.6j", [0.3, 0.4], 0.8, 0.0]), min_size=1, max_size=4),
+    DiagonalOrMatrix: st.sampled_from([[0.5, 0.5], [[0.5, 0.0], [0.0, 0.5]], [[1.0, 0.0], [5.0, "0.1j"]], []]),
 }
 _PLAIN_TEXT = {kind: strategy.map(value_text) for kind, strategy in _PLAIN.items()}
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from copydyn.experiment import Experiment
-from copydyn.inputs import as_hermitian, as_real, as_reals, choose, dense, shown
+from copydyn.inputs import DiagonalOrMatrix, as_hermitian, as_real, as_reals, choose, dense, shown
 from copydyn.irreversible.levels import Levels, levels_of
 from copydyn.refusal import BadValue
 
@@ -60,8 +60,8 @@ class Window:
 
     rule: str = "window"
     width: float = 1.0
-    weights: Any = ()
-    charge: Any = ()
+    weights: DiagonalOrMatrix = ()
+    charge: DiagonalOrMatrix = ()
     sectors: str = "none"
 
     def __post_init__(self) -> None:
@@ -385,13 +385,13 @@ def _frozen(entries: Any, name: str) -> tuple[Any, ...]:
     if hasattr(entries, "full"):
         entries = entries.full()
     try:
-        array = np.asarray(entries)
+        array = np.asanyarray(entries)  # a mask is refused below
     except ValueError:
         array = np.empty(0, dtype=object)
     if array.size == 0 and array.dtype.kind in "iufc" and array.ndim == 1:
         return ()
     if array.dtype.kind not in "iufc" or array.ndim not in (1, 2):
         raise BadValue(f"{name} must be a list of numbers or a matrix, but is {shown(entries)}.")
-    plain = array.real if not np.any(array.imag) else array
-    listed = plain.tolist()
+    array = dense(as_hermitian(array, name)) if array.ndim == 2 else as_reals(array, name)
+    listed = (array if np.any(array.imag) else array.real).tolist()
     return tuple(tuple(row) for row in listed) if array.ndim == 2 else tuple(listed)

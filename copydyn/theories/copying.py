@@ -29,7 +29,7 @@ from copydyn.ensemble import (
     train_of,
 )
 from copydyn.experiment import Experiment, as_experiment
-from copydyn.inputs import as_copies, as_ket, as_whole, choose, shown
+from copydyn.inputs import Ket, as_copies, as_ket, as_whole, choose, shown
 from copydyn.kernels.leap import Way
 from copydyn.kernels.mean_flow import MOST_TERMS
 from copydyn.kernels.memory import own
@@ -136,7 +136,7 @@ class CopyDynamics:
     preparation: str = "largest_remainder"
     spectators: int = 0
     floor: int = 0
-    admixture: tuple[float, Any] | None = None
+    admixture: tuple[float, Ket] | None = None
     phase_spread: float = 0.0
     alignment: Alignment | None = None
     phase_step: float | None = None
