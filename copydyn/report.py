@@ -143,13 +143,15 @@ def _settings(result: xr.Dataset) -> Iterator[str]:
     """Name the number of copies and every setting that is not at rest."""
     attrs = result.attrs
     if "copies" in attrs:
-        yield f", {_whole(attrs['copies'])} copies"
+        asked, total = attrs["theory_copies"], attrs["copies"]
+        yield f", {_whole(asked)} copies" + (f" ({_whole(total)} with spectators)" if total != asked else "")
     for setting in ("rate", "thermalising", "reducing", "strength", "drift"):
         if f"theory_{setting}" in attrs:
             yield f", {setting} {attrs[f'theory_{setting}']:g}"
     for setting in ("engine", "rule", "scheme", "window", "projectors", "part", "noise"):
         if f"theory_{setting}" in attrs:
-            yield f", {setting} {attrs[f'theory_{setting}']}"
+            said = str(attrs[f"theory_{setting}"])
+            yield f", {setting} {'given' if said.startswith('(') else said}"  # matrices would fill the table
     for setting in ("spectators", "floor", "phase_spread"):
         if attrs.get(f"theory_{setting}"):
             yield f", {setting.replace('_', ' ')} {attrs[f'theory_{setting}']:g}"

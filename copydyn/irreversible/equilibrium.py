@@ -82,6 +82,11 @@ class Window:
         if self.sectors == "cut" and self.rule == "canonical":
             raise BadValue("sectors 'cut' cut a window, which rule 'canonical' has not; take sectors 'own'.")
 
+    def as_parameters(self) -> dict[str, Any]:
+        """Give the rule as "window" and the rest under their own names, weights and charge where there are any."""
+        given = {name: value for name in ("weights", "charge") if (value := getattr(self, name))}
+        return {"window": self.rule, "width": self.width, "sectors": self.sectors, **given}
+
 
 class Equilibrium(NamedTuple):
     """chi with the levels that it is diagonal in.

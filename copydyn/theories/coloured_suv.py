@@ -20,6 +20,7 @@ from copydyn.kernels.driven import NORMAL, advance_driven, begin_noise
 from copydyn.refusal import BadType, BadValue
 from copydyn.runs.conduct import Checkpoint
 from copydyn.streams import as_seed
+from copydyn.theories.settings import parameters_of
 
 FINE = 1.0 / 20.0
 """Largest dt / tau for which the integral of the noise is good to 1e-3 of its variance."""
@@ -121,12 +122,8 @@ class ColouredSUV:
         states = np.sqrt(p) * phases
         attrs = {
             "theory": self.name,
-            "theory_strength": self.strength,
+            **parameters_of(self),
             "theory_drift": self.settled_drift,
-            "theory_noise": self.noise,
-            "theory_memory": self.memory,
-            "theory_one_noise": int(self.one_noise),
-            "theory_step": self.step,
             "outcome_weights": json.dumps(weights.tolist()),
         }
         return with_runs(experiment, {"outcome": np.argmax(p, axis=-1).astype(np.int32)}, states, seed, attrs)

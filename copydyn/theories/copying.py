@@ -55,7 +55,7 @@ from copydyn.theories.settings import (
     as_rows,
     as_rule,
     as_spread,
-    plain,
+    parameters_of,
     rule_of,
 )
 
@@ -516,7 +516,7 @@ class CopyDynamics:
 
     def attrs(self, experiment: Experiment, seed: int, replicas: int) -> dict[str, Any]:
         """Describe the run for the result's attributes."""
-        settings = {f"theory_{f.name}": plain(getattr(self, f.name)) for f in fields(self)}
+        settings = parameters_of(self)
         if self.engine == "leap":
             settings |= self._about_leaps(experiment)
         else:

@@ -40,6 +40,7 @@ from copydyn.kernels import thermalising as kernels
 from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
 from copydyn.streams import as_seed
+from copydyn.theories.settings import parameters_of, plain
 
 SCHEMES = ("channel", "euler", "full-noise", "jumps", "ensemble")
 
@@ -156,8 +157,8 @@ class OQT:
         local = self._local(experiment) if self.part else None
         chi = local.chi if local else self._equilibrium(experiment)
         warn_of_edges(chi.levels, self.window)
-        attrs = {"theory": self.name, **self._settings(), "about": self._about(chi)}
-        attrs |= {f"window_{name}": _plain(value) for name, value in report(chi)._asdict().items()}
+        attrs = {"theory": self.name, **parameters_of(self), "about": self._about(chi)}
+        attrs |= {f"window_{name}": plain(value) for name, value in report(chi)._asdict().items()}
         attrs |= {"phase_rule": chi.levels.phase_rule}
         if local:
             rho = local.density(self.gamma, times)
@@ -244,24 +245,6 @@ class OQT:
         if experiment.tlist.size * experiment.system.size**2 <= MOST_ENTRIES:
             variables["density_matrix"] = ensemble.density_of_beables()
         return variables
-
-    def _settings(self) -> dict[str, Any]:
-        window = self.window
-        own = {
-            "theory_rate": self.rate,
-            "theory_degrees": self.degrees,
-            "theory_window": window.rule,
-            "theory_width": window.width,
-            "theory_sectors": window.sectors,
-            "theory_noise": self.noise,
-            "theory_scheme": self.scheme,
-            "theory_step": self.step,
-        }
-        return own | ({"theory_part": self.part} if self.part else {})
-
-
-def _plain(value: Any) -> Any:
-    return int(value) if isinstance(value, (bool, np.bool_)) else value
 
 
 def _of_part(experiment: Experiment, rho: np.ndarray, mean: Callable[[Matrix], np.ndarray]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from copydyn.experiment import Experiment
 from copydyn.observables import energies, expectations
 from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
+from copydyn.theories.settings import parameters_of
 
 
 @dataclass(frozen=True)
@@ -66,5 +67,5 @@ class Schrodinger:
         }
         if experiment.e_ops:
             variables["expect"] = expectations(experiment.e_ops, kets)
-        attrs = {"theory": self.name, "theory_tol": self.tol, "replicas": 1, "replica_spread": result.NONE}
+        attrs = {"theory": self.name, **parameters_of(self), "replicas": 1, "replica_spread": result.NONE}
         return result.new(experiment, variables, attrs)

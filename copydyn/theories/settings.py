@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,20 @@ def as_few(few: Any) -> int | None:
     return None if few is None else as_whole(few, "few", least=FEWEST, most=LARGEST_FEW)
 
 
+def parameters_of(theory: Any) -> dict[str, Any]:
+    """Give every parameter of a theory as an attribute of its results, ``theory_NAME``: no list of them to forget one.
+
+    What is itself made of parameters and has no short name is told in parts, and empty names are left out.
+    """
+    told: dict[str, Any] = {}
+    for one in fields(theory):
+        value = getattr(theory, one.name)
+        told |= value.as_parameters() if hasattr(value, "as_parameters") else {one.name: value}
+    return {f"theory_{name}": plain(value) for name, value in told.items() if value != ""}
+
+
 def plain(value: Any) -> Any:
     """What an attribute of a netCDF file can hold."""
-    if isinstance(value, bool):
+    if isinstance(value, (bool, np.bool_)):
         return int(value)
     return value if isinstance(value, (int, float, str)) else repr(value)

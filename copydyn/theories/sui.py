@@ -41,6 +41,7 @@ from copydyn.kernels.reducing import advance_by_both
 from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
 from copydyn.streams import as_seed
+from copydyn.theories.settings import parameters_of
 
 SCHEMES = ("splitting", "jumps", "ensemble")
 
@@ -160,7 +161,8 @@ class SUI:
         replicas, seed = as_whole(replicas, "replicas", least=1), as_seed(seed)
         chi, reduction = self._equilibrium(experiment), self.reduction(experiment)
         warn_of_edges(chi.levels, self.window)
-        attrs: dict[str, Any] = {"theory": self.name, **self._settings(chi), "about": report(chi).sentence}
+        attrs: dict[str, Any] = {"theory": self.name, **parameters_of(self), "about": report(chi).sentence}
+        attrs["phase_rule"] = chi.levels.phase_rule
         attrs["outcome_weights"] = json.dumps(reduction.weights(experiment.ket).tolist())
         variables: dict[str, Any] = {}
         if followed(experiment, self.scheme):
@@ -225,17 +227,3 @@ class SUI:
         start = np.ascontiguousarray(reduction.ket_into(experiment.ket), dtype=complex)
         rows = None if reduction.vectors is None else np.ascontiguousarray(reduction.vectors.T)
         return Course(start, legs_of(experiment.tlist, longest, cost), begin, rows, cost)
-
-    def _settings(self, chi: Equilibrium) -> dict[str, Any]:
-        return {
-            "theory_thermalising": self.thermalising,
-            "theory_reducing": self.reducing,
-            "theory_degrees": self.degrees,
-            "theory_window": self.window.rule,
-            "theory_width": self.window.width,
-            "theory_projectors": self.projectors if isinstance(self.projectors, str) else "given",
-            "theory_noise": self.noise,
-            "theory_scheme": self.scheme,
-            "theory_step": self.step,
-            "phase_rule": chi.levels.phase_rule,
-        }

@@ -22,6 +22,7 @@ from copydyn.kernels.reducing import advance_by_reduction
 from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
 from copydyn.streams import as_seed
+from copydyn.theories.settings import parameters_of
 
 SCHEMES = ("splitting", "jumps", "ensemble")
 
@@ -118,7 +119,7 @@ class SUV:
         frequencies = (levels.vectors * levels.frequencies) @ levels.vectors.conj().T
         times = experiment.tlist - experiment.tlist[0]
         free = commutes(frequencies, reduction)
-        attrs: dict[str, Any] = {"theory": self.name, **self._settings()}
+        attrs: dict[str, Any] = {"theory": self.name, **parameters_of(self)}
         attrs["outcome_weights"] = json.dumps(reduction.weights(experiment.ket).tolist())
         attrs["about"] = _about(reduction, free=free)
         variables: dict[str, Any] = {}
@@ -167,12 +168,6 @@ class SUV:
         start = np.ascontiguousarray(reduction.ket_into(experiment.ket), dtype=complex)
         rows = None if reduction.vectors is None else np.ascontiguousarray(reduction.vectors.T)
         return Course(start, legs_of(experiment.tlist, longest, cost), begin, rows, cost)
-
-    def _settings(self) -> dict[str, Any]:
-        own = {"theory_rate": self.rate, "theory_degrees": self.degrees, "theory_scheme": self.scheme}
-        projectors = self.projectors if isinstance(self.projectors, str) else "given"
-        own |= {"theory_step": self.step, "theory_projectors": projectors}
-        return own | ({"theory_part": self.part} if self.part else {})
 
 
 def propagator_rows(energies: np.ndarray, vectors: np.ndarray, dt: float) -> np.ndarray:
