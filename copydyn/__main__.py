@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return commands.COMMANDS[arguments.command](arguments, _say)
             return _COMMANDS[arguments.command](arguments)
     except Refusal as refusal:
-        for sentence in str(refusal).split("\n"):
+        for sentence in refusal.in_scenario.split("\n"):
             print(f"copydyn: {sentence}", file=sys.stderr)
         return BAD_INPUT
     except MemoryError as cause:

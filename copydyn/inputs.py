@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from copydyn.refusal import BadType, BadValue
+from copydyn.refusal import BadType, BadValue, did_you_mean
 
 Matrix: TypeAlias = "np.ndarray | sparse.csr_array"
 
@@ -141,9 +141,10 @@ def as_ket(ket: Any, size: int, *, normalise: bool = False, name: str = "psi0") 
         raise BadValue(f"{name} must not be the zero vector, which is no state; give at least one amplitude.")
     norm = scale * float(np.linalg.norm(vector / scale))  # scaled: a norm of 1e-200 must not underflow
     if not normalise and abs(norm * norm - 1.0) > NORM_TOLERANCE:
+        fault = f"{name} must be normalised to {NORM_TOLERANCE:g}, but its squared norm is {norm * norm:.10g}"
         raise BadValue(
-            f"{name} must be normalised to {NORM_TOLERANCE:g}, but its squared norm is {norm * norm:.10g}; "
-            f"divide it by its norm, or ask for it with Preparation({name}, normalise=True)."
+            f"{fault}; divide it by its norm, or ask for it with Preparation({name}, normalise=True).",
+            in_scenario=f"{fault}; divide it by its norm, or ask for it with preparation.normalise=true.",
         )
     unit = vector / scale
     unit /= np.linalg.norm(unit)
@@ -268,7 +269,8 @@ def choose(value: Any, name: str, options: Sequence[str]) -> None:
     """Refuse a ``value`` that is none of the ``options``."""
     if not isinstance(value, str) or value not in options:
         found = "is missing" if isinstance(value, str) and not value else f"is {shown(value)}"
-        raise BadValue(f"{name} must be one of {', '.join(options)}, but {found}.")
+        hint = did_you_mean(value, options) if isinstance(value, str) else ""
+        raise BadValue(f"{name} must be one of {', '.join(options)}, but {found}{f' ({hint})' if hint else ''}.")
 
 
 def dense(matrix: Matrix) -> np.ndarray:

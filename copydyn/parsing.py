@@ -14,9 +14,9 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_t
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, create_model
 
 from copydyn.inputs import DiagonalOrMatrix, Ket
-from copydyn.refusal import Refusal
-from copydyn.source import BadScenario, Source, did_you_mean
-from copydyn.toml_text import Key, brief, shown
+from copydyn.refusal import Refusal, did_you_mean
+from copydyn.source import BadScenario, Source
+from copydyn.toml_text import Key, brief, shown, without_quotes
 
 Table: TypeAlias = str | Key
 """Which table: "system" for [system], ("theory", 0) for the first [[theory]], ("theory", "rule") for [theory.rule]."""
@@ -119,7 +119,7 @@ class Reader:
         except Refusal as refusal:
             values = self._values(table) or {}
             blamed = (word for word in re.findall(r"\w+", str(refusal)) if word in values)
-            self._note(table, next(blamed, ""), str(refusal))
+            self._note(table, next(blamed, ""), refusal.in_scenario)
             return None
 
     def _parameters(
@@ -158,7 +158,7 @@ class Reader:
             return None if parameters is None else maker(**parameters)
         except Refusal as refusal:
             blamed = (word for word in re.findall(r"\w+", str(refusal)) if word in values)
-            self._note(key, next(blamed, ""), str(refusal))
+            self._note(key, next(blamed, ""), refusal.in_scenario)
             return None
 
     def _explain(
@@ -170,7 +170,9 @@ class Reader:
         if key not in said:
             return f"{key} must be given, but is missing; add it as {wish}."
         where, value = _innermost(key, said[key], locations)
-        return f"{key} must be {wish}, but {where}is {shown(value)}."
+        path = [step for step in (*_address(table), key) if isinstance(step, str)]
+        hint = _hint(said[key], ".".join(path), pairs=complex in (allowed[key], *get_args(allowed[key])))
+        return f"{key} must be {wish}, but {where}is {shown(value)}{hint}."
 
     def _unknown(self, table: Table, key: str, value: Any, allowed: list[str]) -> str:
         kind, known = self._kinds.get(table, "this table"), ", ".join(allowed)
@@ -348,6 +350,19 @@ def _by_key(error: ValidationError) -> Iterator[tuple[str, list[tuple[Any, ...]]
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         groups.setdefault(str(fault["loc"][0]), []).append(fault["loc"])
     yield from groups.items()
+
+
+def _hint(value: Any, key: str, *, pairs: bool) -> str:
+    """Say what was meant: complex numbers that want quotes, or several values, which are a sweep.
+
+    Where a list may be a number, a wrong one is no sweep.
+    """
+    if isinstance(value, str) and (bare := without_quotes([value])):
+        return f"; {bare.rstrip('.')}"
+    several = value if isinstance(value, str) and re.fullmatch(r"\w+\(.*\)|[^\[\]]*,[^\[\]]*", value) else ""
+    if not pairs and isinstance(value, list) and len(value) > 1 and all(isinstance(one, (int, float)) for one in value):
+        several = ",".join(f"{one:g}" for one in value)
+    return f"; several values are a sweep: python -m copydyn sweep NAME '{key}={brief(several)}'" if several else ""
 
 
 def _innermost(key: str, value: Any, locations: list[tuple[Any, ...]]) -> tuple[str, Any]:

@@ -22,6 +22,7 @@ MOST_DIAGONALISED = 4096
 
 def ket(system: System, amplitudes: Sequence[complex], normalise: bool = False) -> Preparation:
     """Start from the given amplitudes (beable,)."""
+    as_ket(amplitudes, system.size, normalise=normalise, name="amplitudes")  # a refusal calls them what they are here
     return Preparation(amplitudes, normalise=normalise)
 
 

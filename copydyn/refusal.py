@@ -7,9 +7,27 @@ a fault of copydyn itself and keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class Refusal(Exception):
-    """A request that cannot be met; its text is written for the person who made it."""
+    """A request that cannot be met; its text is written for the person who made it.
+
+    Parameters
+    ----------
+    sentence : str
+    in_scenario : str
+        The same for who wrote a scenario or a command line, where the way out is another one there.
+    """
+
+    def __init__(self, sentence: str = "", *, in_scenario: str = "") -> None:
+        super().__init__(sentence)
+        self.in_scenario = in_scenario or sentence
+
+    def __reduce__(self) -> tuple[type[Refusal], tuple[str], dict[str, str]]:
+        """Let it be sent between processes, whatever the parameters of the class."""
+        return type(self), (str(self),), self.__dict__
 
 
 class BadValue(Refusal, ValueError):
@@ -18,3 +36,10 @@ class BadValue(Refusal, ValueError):
 
 class BadType(Refusal, TypeError):
     """An argument of the wrong kind."""
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """Give "did you mean 'copies'?" for 'copys', or nothing where no option comes near."""
+    by_lower = {option.lower(): option for option in options}
+    near = get_close_matches(word.lower(), list(by_lower), n=1)
+    return f"did you mean '{by_lower[near[0]]}'?" if near else ""

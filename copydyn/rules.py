@@ -150,7 +150,8 @@ def _as_harmonics(harmonics: Any) -> tuple[Harmonic, ...]:
         if not isinstance(harmonic, Harmonic):
             raise BadType(f"harmonics must be a sequence of Harmonic, but one of them is {shown(harmonic)}.")
     if not series:
-        raise BadValue("harmonics must hold at least one, but are empty; quantum mechanics has Harmonic(order=1).")
+        fault = "harmonics must hold at least one, but are empty; quantum mechanics has"
+        raise BadValue(f"{fault} Harmonic(order=1).", in_scenario=f"{fault} [{{order = 1}}].")
     orders = [harmonic.order for harmonic in series]
     twice = next((order for order in orders if orders.count(order) > 1), None)
     if twice is not None:

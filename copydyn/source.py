@@ -4,14 +4,23 @@ place for the sentences about it. Nothing here knows what a table means."""
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from copydyn.refusal import BadValue, Refusal
-from copydyn.toml_text import MOST_DEEP, Key, brief, key_lines, line_of, one_line, parsed_value, too_deep
+from copydyn.refusal import BadValue, Refusal, did_you_mean
+from copydyn.toml_text import (
+    MOST_DEEP,
+    Key,
+    brief,
+    key_lines,
+    line_of,
+    one_line,
+    parsed_value,
+    too_deep,
+    without_quotes,
+)
 
 LARGEST_FILE = 2**20
 """Bytes beyond which a file is taken for something other than a scenario."""
@@ -212,13 +221,6 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)}
 
 
-def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """Give "did you mean 'copies'?" for 'copys', or nothing where no option comes near."""
-    by_lower = {option.lower(): option for option in options}
-    near = get_close_matches(word.lower(), list(by_lower), n=1)
-    return f"did you mean '{by_lower[near[0]]}'?" if near else ""
-
-
 def _parsed(path: Path, most: int) -> Source:
     text, origin = _text(path, most), _shortest(path)
     try:
@@ -228,8 +230,9 @@ def _parsed(path: Path, most: int) -> Source:
         deep = True
     except ValueError as cause:  # besides its own error, tomllib lets those of int() and datetime() pass
         line, reason = line_of(cause, text)
+        way = without_quotes((text.splitlines() or [""])[line - 1 : line]) or "correct the line."
         raise BadValue(
-            f"{origin}:{line}: a scenario must be valid TOML, but here is none: {brief(reason)}; correct the line."
+            f"{origin}:{line}: a scenario must be valid TOML, but here is none: {brief(reason)}; {way}"
         ) from None
     if deep:
         raise BadValue(f"{origin}: a scenario must not nest its values this deep; a list of lists is deep enough.")

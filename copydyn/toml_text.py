@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 Key: TypeAlias = tuple[str | int, ...]
@@ -72,6 +72,15 @@ def parsed_value(text: str) -> Any:
     except (ValueError, RecursionError):  # besides its own error, tomllib lets those of int() and datetime() pass
         return text
     return text if len(tables) > 1 or "\n" in text or too_deep(tables) else tables["value"]
+
+
+def without_quotes(lines: Sequence[str]) -> str:
+    """Say what is wrong with a complex number outside quotes, which TOML does not know; nothing where there is none."""
+    for line in lines:
+        bare = re.search(r"[\w.+-]*\d\.?j\b", re.sub(r"\"[^\"]*(\"|$)|'[^']*('|$)", "", line))
+        if bare:
+            return f'put complex numbers in quotes: "{bare[0]}".'
+    return ""
 
 
 def too_deep(value: Any) -> bool:

@@ -251,9 +251,9 @@ def test_a_file_may_have_windows_lines_and_a_byte_order_mark(written):
         (
             '[0.8, "0.6j"]',
             "[0.8, 0.6, 0]",
-            r"7: \[preparation\] psi0 must have one amplitude for each of the 2 .* has 3;",
+            r"8: \[preparation\] amplitudes must have one amplitude for each of the 2 .* has 3;",
         ),
-        ('[0.8, "0.6j"]', "[0.8, 0.7]", r"7: \[preparation\] psi0 must be normalised .* squared norm is 1\.13;"),
+        ('[0.8, "0.6j"]', "[0.8, 0.7]", r"8: \[preparation\] amplitudes must be normalised .* squared norm is 1\.13;"),
         (
             'amplitudes = [0.8, "0.6j"]',
             "",
@@ -291,7 +291,7 @@ def test_a_file_may_have_windows_lines_and_a_byte_order_mark(written):
         (
             "copies = 1e3",
             "copies = 9\nrule = ''",
-            r"16: \[theory\] rule must be one of smolin, printed, or a Rule, but is ''\.",
+            r"16: \[theory\] rule must be one of smolin, printed, or a table \[theory.rule\], but is ''\.",
         ),
         ("copies = 1e3", "copies = 9\nfloor = -1", r"16: \[theory\] floor must be >= 0, but is -1; give 0 or more\."),
         ("copies = 1e3", "", r"14: \[theory\] copies must be given, but is missing"),
@@ -433,7 +433,8 @@ def test_a_nested_value_may_be_overridden():
         ),
         (
             "theory.rule=1\nfloor=2",
-            "theory.rule=1\\nfloor=2: [theory] rule must be one of smolin, printed, or a Rule, but is '1\\nfloor=2'.",
+            "theory.rule=1\\nfloor=2: [theory] rule must be one of smolin, printed, or a table [theory.rule], but is "
+            "'1\\nfloor=2'.",
         ),
         ("theory={copies=0}", "theory={copies=0}: [theory] copies must be >= 1, but is 0; give 1 or more."),
         ("theory=3", "theory=3: [theory] must be a table, but is 3; write [theory]."),

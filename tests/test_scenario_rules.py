@@ -118,7 +118,11 @@ HARMONICS = "a list of tables of order, copying, turning, copy_offset, turn_offs
     [
         ("rule = 3", f"11: [theory] rule must be {RULE}, but is 3."),
         ("rule = []", f"11: [theory] rule must be {RULE}, but is []."),
-        ('rule = "smollin"', "11: [theory] rule must be one of smolin, printed, or a Rule, but is 'smollin'."),
+        (
+            'rule = "smollin"',
+            "11: [theory] rule must be one of smolin, printed, or a table [theory.rule], but is 'smollin' "
+            "(did you mean 'smolin'?).",
+        ),
         ('\n[theory.rule]\nq = "half"', '13: [theory.rule] q must be a number, but is "half".'),
         ("[theory.rule]\nq = nan", "12: [theory.rule] q must be finite, but is nan."),
         ("[theory.rule]\nqq = 1", "12: [theory.rule] 'qq' is no key of this table; did you mean 'q'?"),

@@ -10,9 +10,9 @@ from typing import Any
 import xarray as xr
 
 from copydyn.inputs import as_whole
-from copydyn.refusal import BadType, BadValue
+from copydyn.refusal import BadType, BadValue, did_you_mean
 from copydyn.runs.conduct import MOST_JOBS
-from copydyn.source import Override, did_you_mean
+from copydyn.source import Override
 from copydyn.sweeps.asked import Asked, asked, recipe_in
 from copydyn.sweeps.axes import Axis, parse_values, zipped
 from copydyn.sweeps.crew import Crew, Team

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from copydyn.refusal import BadValue
-from copydyn.source import did_you_mean, fault_of_key
+from copydyn.refusal import BadValue, did_you_mean
+from copydyn.source import fault_of_key
 from copydyn.toml_text import brief, parsed_value, shown
 
 MOST_VALUES = 1_000_000

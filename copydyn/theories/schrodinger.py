@@ -57,7 +57,9 @@ class Schrodinger:
         try:
             kets = sesolve(pulses, experiment.ket, experiment.tlist, hbar=system.hbar, tol=self.tol)[None]
         except ValueError as cause:  # the experiment is sound: what is left is a precision that float64 cannot keep
-            raise BadValue(str(cause)) from None
+            fault = str(cause).partition(";")[0]
+            ways = "end the schedule earlier, or take smaller energies"
+            raise BadValue(str(cause), in_scenario=f"{fault}; {ways}.") from None
         weights = np.abs(kets[0]) ** 2
         variables: dict[str, Any] = {
             "probability": weights / weights.sum(axis=1, keepdims=True),

@@ -10,7 +10,7 @@ import numpy as np
 
 from copydyn.inputs import as_real, as_vector, as_whole, shown
 from copydyn.leaps import FEWEST, FINEST_LEAP, LARGEST_FEW, LONGEST_LEAP
-from copydyn.refusal import BadType, BadValue
+from copydyn.refusal import BadType, BadValue, did_you_mean
 from copydyn.rules import RULES, Rule
 
 FINEST_STEP = 1e-7
@@ -25,7 +25,12 @@ def as_rule(rule: Any) -> str | Rule:
     if isinstance(rule, Rule):
         return next((name for name, known in RULES.items() if rule == known), rule)
     if not isinstance(rule, str) or rule not in RULES:
-        raise BadValue(f"rule must be one of {', '.join(RULES)}, or a Rule, but is {shown(rule)}.")
+        hint = did_you_mean(rule, RULES) if isinstance(rule, str) else ""
+        known, found = ", ".join(RULES), f"but is {shown(rule)}{f' ({hint})' if hint else ''}"
+        raise BadValue(
+            f"rule must be one of {known}, or a Rule, {found}.",
+            in_scenario=f"rule must be one of {known}, or a table [theory.rule], {found}.",
+        )
     return rule
 
 
