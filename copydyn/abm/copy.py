@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import cmath
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
-from copydyn.abm.adapter import Agent
+from copydyn.abm.adapter import Resident
 from copydyn.kernels.per_copy import join
 from copydyn.kernels.roster import move
 from copydyn.kernels.variates import uniform
@@ -16,22 +16,31 @@ if TYPE_CHECKING:
     from copydyn.abm.copy_model import CopyModel
 
 
-class Copy(Agent):
+class Copy(Resident):
     """A pair of beables, a value and a phase (Smolin 2012, section 2.4): a view of one row of the ensemble.
 
-    Parameters
+    ``model.copy(row)`` gives the one copy of a row. A copy is not made by hand, and it is not removed: N never changes.
+
+    Attributes
     ----------
     model : CopyModel
-    row : int
-        Which copy, 0..N-1; ``unique_id`` is row + 1.
+    unique_id : int
+        row + 1.
     """
 
     model: CopyModel
+    unique_id: int
 
-    def __init__(self, model: CopyModel, row: int) -> None:
-        self.row = row
-        super().__init__(model)
-        self.unique_id = row + 1
+    def __init__(self, model: CopyModel, row: int) -> NoReturn:
+        raise BadValue(
+            f"Copy(model, {row!r}) would be one more than the model counts, whose number of copies never changes; "
+            "model.copy(row) gives the copy of a row."
+        )
+
+    @property
+    def row(self) -> int:
+        """Which copy, 0..N-1."""
+        return self.unique_id - 1
 
     @property
     def beable(self) -> int:
@@ -91,6 +100,3 @@ class Copy(Agent):
 
     def __repr__(self) -> str:
         return f"Copy(row={self.row}, beable={self.beable}, phase={self.phase:.4f})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"row": self.row, "unique_id": self.unique_id, "model": self.model}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import cmath
+from functools import partial
 from typing import Any, NamedTuple
 
-from copydyn.abm.adapter import DataCollector, OptionalRegistry
+from copydyn.abm.adapter import RNG, DataCollector, ModelOfResidents, as_seed_and_rng
 from copydyn.abm.copy import Copy
 from copydyn.ensemble import Ensemble
 from copydyn.experiment import Experiment
@@ -16,7 +17,6 @@ from copydyn.kernels.per_label import record
 from copydyn.kernels.roster import EventLog, member
 from copydyn.kernels.variates import below, draw_alias, exponential
 from copydyn.refusal import BadValue
-from copydyn.streams import as_seed
 from copydyn.theories.copying import MODES, CopyDynamics
 
 MOST_REPLICAS = 2**31
@@ -34,7 +34,7 @@ class Meeting(NamedTuple):
     bound: float
 
 
-class CopyModel(OptionalRegistry):
+class CopyModel(ModelOfResidents):
     """N agents that copy each other: `copydyn.copysolve` with engine "agents", one save time a ``step()``.
 
     Parameters
@@ -43,19 +43,28 @@ class CopyModel(OptionalRegistry):
         As for `copydyn.copysolve`.
     copies : int
     seed : int, optional
-        The same seed gives the same events as ``engine="agents"``.
+        The same seed gives the same events as ``engine="agents"``. It also seeds ``model.random`` and ``model.rng``,
+        which are yours: the ensemble draws from a generator of its own.
+    rng : int, sequence of int, SeedSequence, Generator or BitGenerator, optional
+        Another name of ``seed``, which takes the same. A SeedSequence (of a sequence) gives the ensemble the first 63
+        bits of its state, and a generator the next 63 bits that it draws, so that the seed is ``ensemble_seed``.
     replica : int
         Which of the replicas of that seed.
     register : bool
-        Make every copy an agent in ``model.agents``. Without it ``model.copy(row)`` still shows any one of them.
+        Make every copy an agent in ``model.agents``. Without it ``model.copy(row)`` still shows any one of them, and
+        ``model.agents`` holds agents of your own alone. Those are numbered from N + 1 on either way.
     compiled : bool
         Let the kernels run; otherwise every event goes through `Copy.step`, slowly and readably, with the same outcome
         (Smolin's rule and the printed one).
     **theory
         Further parameters of `copydyn.theories.CopyDynamics` (rule, spectators, floor, phase_spread, ...).
 
+    `pickle` and `copy.deepcopy` give a model of its own, agents included, that goes on as this one would.
+
     Attributes
     ----------
+    ensemble_seed : int
+        What the ensemble is seeded with.
     clock : float
         Time of the ensemble; Mesa's ``time`` and ``steps`` count steps.
     frequencies : float64 (beable,)
@@ -78,15 +87,16 @@ class CopyModel(OptionalRegistry):
         tlist: Any,
         *,
         copies: int,
-        seed: int | None = None,
+        seed: RNG | None = None,
+        rng: RNG | None = None,
         hbar: float = 1.0,
         replica: int = 0,
         register: bool = True,
         compiled: bool = True,
         **theory: Any,
     ) -> None:
-        self.ensemble_seed = as_seed(seed)
-        super().__init__(self.ensemble_seed, register)
+        self.ensemble_seed, users = as_seed_and_rng(seed, rng)
+        super().__init__(users, register)
         number = as_whole(replica, "replica", most=MOST_REPLICAS)
         self.experiment = Experiment.of(H, psi0, tlist, hbar=hbar)
         self.theory = CopyDynamics(copies, engine="agents", **theory).resolved(self.experiment)
@@ -98,33 +108,44 @@ class CopyModel(OptionalRegistry):
         self.meeting: Meeting | None = None
         self._crossing: list[tuple[Copy, Copy]] = []  # the event that ends a step, until it happens
         advance = None if compiled else self._advance_by_agents
-        self._path = self.theory.iterate(self.experiment, self.ensemble_seed, number, advance=advance)
+        self._course = self.theory.course(self.experiment, self.ensemble_seed, number, advance=advance)
         self._look()
-        if register:
-            for row in range(self.ensemble.copies):
-                Copy(self, row)
+        total = self.ensemble.copies
+        self._registered: list[Copy] = [Copy.of(self, row + 1) for row in range(total)] if register else []
+        self._shown: dict[int, Copy] = {}  # of those that are not registered
+        self.agent_id_counter = total + 1
         labels = self.experiment.system.labels
         reporters: dict[str, Any] = {"clock": "clock", "events": "events"}
-        reporters |= {f"frequency_{name}": _frequency(a) for a, name in enumerate(labels)}
+        reporters |= {f"frequency_{name}": partial(_frequency, label=a) for a, name in enumerate(labels)}
         self.datacollector = DataCollector(model_reporters=reporters)
         self.datacollector.collect(self)
 
     def step(self) -> None:
         """Let the ensemble evolve to its next save time, and collect."""
-        if not self.running:
-            raise BadValue(f"the model has reached its last save time, {self.clock:g}; give a longer tlist.")
+        self.require_steps(1)
         self._look()
         self.datacollector.collect(self)
 
+    def require_steps(self, count: int) -> None:
+        """Refuse ``count`` more steps if there are not so many save times left."""
+        left = self.experiment.tlist.size - 1 - self._time_index
+        if count > left:
+            raise BadValue(
+                f"the model has reached its last save time, {self.clock:g}; give a longer tlist."
+                if left == 0
+                else f"the model has {left} save times left, but {count} steps are asked for; give a longer tlist."
+            )
+
     def copy(self, row: int) -> Copy:
-        """Show one copy, registered or not."""
-        if not 0 <= row < self.ensemble.copies:
-            raise BadValue(f"row must be in 0..{self.ensemble.copies - 1}, but is {row}.")
-        keep, self.register = self.register, False
-        try:
-            return Copy(self, row)
-        finally:
-            self.register = keep
+        """Give the copy of a row, always the same, registered or not."""
+        return self._copy(as_whole(row, "row", most=self.ensemble.copies - 1))
+
+    def _copy(self, row: int) -> Copy:
+        if self.register:
+            return self._registered[row]
+        if row not in self._shown:
+            self._shown[row] = Copy.of(self, row + 1)
+        return self._shown[row]
 
     @property
     def frequencies(self) -> Any:
@@ -138,7 +159,7 @@ class CopyModel(OptionalRegistry):
     def draw_member(self, label: int) -> Copy:
         """Draw one of the copies that carry ``label``."""
         rank = below(self.ensemble.random_state, self.ensemble.counts[label])
-        return self.copy(int(member(label, rank, self.ensemble.rows)))
+        return self._copy(int(member(label, rank, self.ensemble.rows)))
 
     def happen(self, copier: Copy, copied: Copy) -> None:
         """Let a copy event happen now, or at the end of the step if it ends the step."""
@@ -157,9 +178,11 @@ class CopyModel(OptionalRegistry):
 
     def _look(self) -> None:
         """Go on to the next save time and keep what is seen there."""
-        snapshot = next(self._path)
+        while (snapshot := self._course.go_on()) is None:
+            pass
         self.ensemble: Ensemble = snapshot.ensemble
         self.events = snapshot.events
+        self._time_index = snapshot.time_index
         self.clock = float(self.experiment.tlist[snapshot.time_index])
         self.running = snapshot.time_index + 1 < self.experiment.tlist.size
 
@@ -206,5 +229,5 @@ def _finish_aligned(
     finish_step(counts, factor, couplings, elapsed, work)
 
 
-def _frequency(label: int) -> Any:
-    return lambda model: float(model.frequencies[label])
+def _frequency(model: CopyModel, label: int) -> float:
+    return float(model.frequencies[label])

@@ -277,10 +277,20 @@ class CopyDynamics:
         counts, factor, random_state = settled._start(experiment, seed, 1, replica)
         return settled._ensemble(counts[0], factor[0], random_state[0])
 
-    def iterate(
-        self, experiment: Experiment, seed: int, replica: int = 0, *, advance: Advance | None = None
-    ) -> Iterator[Snapshot]:
-        """Evolve one replica and stop at every save time.
+    def iterate(self, experiment: Experiment, seed: int, replica: int = 0) -> Iterator[Snapshot]:
+        """Evolve one replica and stop at every save time."""
+        settled = self.resolved(experiment)
+        if settled.engine == "leap":
+            yield from settled._snapshots(experiment, seed, replica)
+            return
+        course = settled.course(experiment, seed, replica)
+        while not course.finished:
+            snapshot = course.go_on()
+            if snapshot is not None:
+                yield snapshot
+
+    def course(self, experiment: Experiment, seed: int, replica: int = 0, *, advance: Advance | None = None) -> Replica:
+        """Give one replica, of any engine but "leap", that goes on step by step and can be pickled in between.
 
         Parameters
         ----------
@@ -288,10 +298,7 @@ class CopyDynamics:
             What to run instead of the compiled kernels: the agents of `copydyn.abm` step in here.
         """
         settled, train = self.resolved(experiment), train_of(experiment.system)
-        if settled.engine == "leap":
-            yield from settled._snapshots(experiment, seed, replica)
-            return
-        course = Replica(
+        return Replica(
             partial(self.prepare, experiment, seed, replica),
             advance or settled._kernels.advance,
             partial(settled._kernels.scratch, train, settled._total(experiment)),
@@ -300,10 +307,6 @@ class CopyDynamics:
             plan_of(experiment),
             settled._records(experiment, 1),
         )
-        while not course.finished:
-            snapshot = course.go_on()
-            if snapshot is not None:
-                yield snapshot
 
     def evolve(
         self,
