@@ -92,8 +92,8 @@ class Roll(getattr(mesa.model, "_HardKeyAgentSet", AgentSet)):  # type: ignore[m
         """List ``agent``."""
         if _has_settled(agent) and agent not in self:
             raise BadValue(
-                f"{agent!r} cannot be listed in model.agents: it belongs to another model, or to one that shows its copies "
-                "one by one (register=False); make an AgentSet of your own of it."
+                f"{agent!r} cannot be listed in model.agents: it is of another model, or of one that shows its copies "
+                "one by one (register=False); put it into an AgentSet of your own."
             )
         super().add(agent)
 

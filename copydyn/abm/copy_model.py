@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import cmath
-from functools import partial
 from typing import Any, NamedTuple
 
 from copydyn.abm.adapter import RNG, DataCollector, ModelOfResidents, as_seed_and_rng
@@ -116,7 +115,7 @@ class CopyModel(ModelOfResidents):
         self.agent_id_counter = total + 1
         labels = self.experiment.system.labels
         reporters: dict[str, Any] = {"clock": "clock", "events": "events"}
-        reporters |= {f"frequency_{name}": partial(_frequency, label=a) for a, name in enumerate(labels)}
+        reporters |= {f"frequency_{name}": [self.frequency_of, [a]] for a, name in enumerate(labels)}
         self.datacollector = DataCollector(model_reporters=reporters)
         self.datacollector.collect(self)
 
@@ -155,6 +154,10 @@ class CopyModel(ModelOfResidents):
     def counts_of(self, label: int) -> int:
         """n_a: how many copies carry ``label``."""
         return int(self.ensemble.counts[label])
+
+    def frequency_of(self, label: int) -> float:
+        """n_a / N."""
+        return float(self.frequencies[label])
 
     def draw_member(self, label: int) -> Copy:
         """Draw one of the copies that carry ``label``."""
@@ -227,7 +230,3 @@ def _finish_aligned(
     counts: Any, factor: Any, couplings: Couplings, elapsed: float, work: Workspace, roster: Any
 ) -> None:
     finish_step(counts, factor, couplings, elapsed, work)
-
-
-def _frequency(model: CopyModel, label: int) -> float:
-    return float(model.frequencies[label])
