@@ -47,7 +47,7 @@ def as_seed_and_rng(seed: RNG | None, rng: RNG | None) -> tuple[int, Any]:
     """
     if seed is not None and rng is not None:
         raise BadValue("seed and rng name the same, so that only one of them may be given; leave out the other.")
-    given = seed if rng is None else rng
+    given: Any = seed if rng is None else rng
     if isinstance(given, (np.random.Generator, np.random.BitGenerator)):
         generator = np.random.default_rng(given)
         return int(generator.integers(2**63)), generator
@@ -143,6 +143,9 @@ class ModelOfResidents(Model):
         List the residents in ``model.agents``: a million registered agents take seconds and 450 MB.
     """
 
+    _seed: int | None
+    _rng: dict[str, Any]
+
     def __init__(self, rng: Any, register: bool) -> None:
         super().__init__(rng=rng)
         if self._seed is None:  # up to Mesa 3.4 that of a whole number is not kept
@@ -194,8 +197,8 @@ class ModelOfResidents(Model):
         super()._wrapped_step(*args, **kwargs)
 
     def _advance_time(self, until: float) -> None:  # what run_for and run_until of Mesa from 3.5 on call
-        due = self._default_schedule.next_scheduled_time
-        self.require_steps(0 if due is None or due > until else 1 + int(until - due))
+        event = self._default_schedule._current_event
+        self.require_steps(0 if event is None or event.time > until else 1 + int(until - event.time))
         super()._advance_time(until)
 
     def __copy__(self) -> Any:
@@ -217,8 +220,10 @@ class _SeenByBatch:
 
     @property
     def steps(self) -> int:
-        """Rows of data, one more than steps where the start is collected as well."""
+        """Rows of data, or steps up to the last of them: one more than steps where the start is collected as well."""
         collector = self._model.datacollector
+        if collected := getattr(collector, "_collection_steps", ()):  # Mesa 3.4.1 and 3.4.2 look for the row of a step
+            return int(collected[-1]) + 1
         rows = max(map(len, collector.model_vars.values()), default=len(collector._agent_records))
         return max(self._model.steps, rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cmath
 import math
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from copydyn.abm.adapter import Resident
 from copydyn.kernels.per_copy import join
@@ -31,7 +31,7 @@ class Copy(Resident):
     model: CopyModel
     unique_id: int
 
-    def __init__(self, model: CopyModel, row: int) -> NoReturn:
+    def __init__(self, model: CopyModel, row: int) -> None:
         raise BadValue(
             f"Copy(model, {row!r}) would be one more than the model counts, whose number of copies never changes; "
             "model.copy(row) gives the copy of a row."
