@@ -26,7 +26,7 @@ try:
 except ImportError as error:
     raise ImportError(way_out(FOUND, error.name or str(error))) from error
 
-__all__ = ["Agent", "DataCollector", "ModelOfResidents", "Resident", "as_seed_and_rng"]
+__all__ = ["RNG", "Agent", "DataCollector", "ModelOfResidents", "Resident", "as_seed_and_rng"]
 
 RNG: TypeAlias = (
     "int | np.integer | Iterable[int] | np.random.SeedSequence | np.random.Generator | np.random.BitGenerator"
@@ -64,28 +64,17 @@ class Resident(Agent):
 
     settled = False  # until the model has taken it in
 
-    @classmethod
-    def of(cls, model: ModelOfResidents, unique_id: int) -> Any:
-        """Make the one with that number; only its model asks for it."""
-        resident = cls.__new__(cls)
-        Agent.__init__(resident, model)
-        resident.unique_id = unique_id
-        resident.settled = True
-        return resident
-
 
 class Roll(getattr(mesa.model, "_HardKeyAgentSet", AgentSet)):  # type: ignore[misc]
     """The agents that a model lists: residents neither leave it nor enter it once they have settled."""
 
-    model: Any = None
+    model: Any = None  # up to Mesa 3.4 agents are held weakly: so who has nothing but the list keeps them all the same
 
     @classmethod
     def of(cls, model: ModelOfResidents) -> Roll:
         """Make the empty list of a model."""
         roll = cls([], random=model.random)
-        roll.model = (
-            model  # up to Mesa 3.4 agents are held weakly: who has nothing but the list keeps them all the same
-        )
+        roll.model = model
         return roll
 
     def add(self, agent: Any) -> None:
@@ -150,9 +139,22 @@ class ModelOfResidents(Model):
         super().__init__(rng=rng)
         if self._seed is None:  # up to Mesa 3.4 that of a whole number is not kept
             self._seed = rng
-        self.register = register
+        self._register = register
         self.agent_id_counter = 1
         self._all_agents = Roll.of(self)
+
+    @property
+    def register(self) -> bool:
+        """Whether the residents are listed in ``model.agents``."""
+        return self._register
+
+    def _settle(self, kind: type[Resident], unique_id: int) -> Any:
+        """Make a resident, and take it in."""
+        resident = kind.__new__(kind)
+        Agent.__init__(resident, self)
+        resident.unique_id = unique_id
+        resident.settled = True
+        return resident
 
     def require_steps(self, count: int) -> None:
         """Refuse ``count`` more steps if so many cannot be made."""

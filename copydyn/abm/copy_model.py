@@ -36,6 +36,9 @@ class Meeting(NamedTuple):
 class CopyModel(ModelOfResidents):
     """N agents that copy each other: `copydyn.copysolve` with engine "agents", one save time a ``step()``.
 
+    N never changes, so that copies are neither made nor removed by hand; agents of your own come and go as in any
+    model. `pickle` and `copy.deepcopy` give a model of its own, agents included, that goes on with the same bytes.
+
     Parameters
     ----------
     H, psi0, tlist, hbar
@@ -57,8 +60,6 @@ class CopyModel(ModelOfResidents):
         (Smolin's rule and the printed one).
     **theory
         Further parameters of `copydyn.theories.CopyDynamics` (rule, spectators, floor, phase_spread, ...).
-
-    `pickle` and `copy.deepcopy` give a model of its own, agents included, that goes on as this one would.
 
     Attributes
     ----------
@@ -110,7 +111,7 @@ class CopyModel(ModelOfResidents):
         self._course = self.theory.course(self.experiment, self.ensemble_seed, number, advance=advance)
         self._look()
         total = self.ensemble.copies
-        self._registered: list[Copy] = [Copy.of(self, row + 1) for row in range(total)] if register else []
+        self._registered: list[Copy] = [self._settle(Copy, row + 1) for row in range(total)] if register else []
         self._shown: dict[int, Copy] = {}  # of those that are not registered
         self.agent_id_counter = total + 1
         labels = self.experiment.system.labels
@@ -143,7 +144,7 @@ class CopyModel(ModelOfResidents):
         if self.register:
             return self._registered[row]
         if row not in self._shown:
-            self._shown[row] = Copy.of(self, row + 1)
+            self._shown[row] = self._settle(Copy, row + 1)
         return self._shown[row]
 
     @property
