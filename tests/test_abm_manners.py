@@ -1,7 +1,7 @@
 """A model of copies behaves as any model of Mesa's, and its agents, sets of them and collected data as any others."""
 
+import copy
 import operator
-import pickle
 
 import mesa
 import numpy as np
@@ -257,14 +257,14 @@ def test_copies_are_asked_what_they_carry(model):
     model.step()
     groups = agents.groupby("beable").count()
     assert [groups.get(label, 0) for label in range(3)] == model.ensemble.counts.tolist()
-    assert agents.get("label") == ["012"[copy.beable] for copy in copies]
+    assert agents.get("label") == ["012"[one.beable] for one in copies]
     for name in ("beable", "label", "phase", "row"):
         with pytest.raises(AttributeError):
             agents.set(name, 0)
 
 
 def test_sets_and_agents_are_kept_together(agents, ten):
-    others, again = pickle.loads(pickle.dumps([ten, agents]))
+    others, again = copy.deepcopy([ten, agents])
     assert list(again) == others
     assert [other.unique_id for other in others] == [agent.unique_id for agent in ten]
     assert again.get("size") == list(range(10))
