@@ -123,7 +123,7 @@ def test_parts_change_nothing_that_is_simulated():
 # ---- statement 10: no signal without a rotation
 
 BELL_LIKE = np.sqrt([0.4, 0.1, 0.1, 0.4]) * np.exp([0.0, 0.5j, 2.0j, 1.0j])
-A_WITH_C = sparse.kron(gue(4).hamiltonian, np.eye(2))
+A_WITH_C = sparse.kron(gue(4).hamiltonian, sparse.eye_array(2))
 
 BOB_RESTS = {
     "constant": composite({"A": two_level(0.6, 0.5), "B": IDLE}),

@@ -12,6 +12,7 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 from copydyn import laws
+from copydyn.laws import quadrature
 from copydyn.laws.quadrature import evenly, integrate
 
 RESONANT = np.array([[0.0, 0.5], [0.5, 0.0]])
@@ -116,6 +117,16 @@ def test_two_ways_to_the_infidelity_agree(system):
     law = laws.infidelity_law(*system, tlist)
     np.testing.assert_allclose(laws.kick_covariance(*system, tlist).infidelity, law, rtol=1e-6)
     np.testing.assert_allclose(laws.infidelity_law(*system, tlist[[0, 20, 39]]), law[[0, 20, 39]], rtol=1e-6)
+
+
+def test_the_rule_on_a_panel_is_real_and_exact_for_polynomials():
+    """No number is real by luck: the roots of a general polynomial are complex numbers from numpy 2.5 on."""
+    points, weights = quadrature._POINTS, quadrature._WEIGHTS
+    assert (points.dtype, weights.dtype) == (np.float64, np.float64)
+    degrees = np.arange(2 * quadrature.ORDER - 2)
+    moments = [weights @ points**degree for degree in degrees]
+    np.testing.assert_allclose(moments, np.where(degrees % 2, 0.0, 2.0 / (degrees + 1)), atol=1e-15)
+    assert abs(weights @ points**degrees.size - 2.0 / (degrees.size + 1)) > 1e-4, "eight points do no better"
 
 
 def test_quadrature_sees_kinks_and_peaks():

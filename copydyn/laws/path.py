@@ -72,7 +72,7 @@ class Flow:
         """Diagonalise ``hamiltonian``."""
         diagonal = hamiltonian.diagonal().real
         centre = float(diagonal.mean())
-        upper = sparse.coo_array(sparse.triu(hamiltonian, k=1))
+        upper = sparse.triu(sparse.coo_array(hamiltonian), k=1)
         couplings = sparse.csr_array(upper + upper.conj().T) / hbar
         shifted = dense(hamiltonian) - centre * np.eye(diagonal.size)
         energies, modes = np.linalg.eigh(shifted if np.any(shifted.imag) else shifted.real)

@@ -25,10 +25,15 @@ Rate = Callable[[np.ndarray], np.ndarray]
 
 
 def _lobatto(order: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points and weights of Lobatto's rule on [-1, 1]: Gauss's with both ends, between which no kink can hide."""
-    last = legendre.Legendre.basis(order - 1)
-    points = np.concatenate([[-1.0], last.deriv().roots(), [1.0]])
-    return points, 2.0 / (order * (order - 1) * last(points) ** 2)
+    """Points and weights of Lobatto's rule on [-1, 1]: Gauss's with both ends, between which no kink can hide.
+
+    The inner points are the roots of the Jacobi polynomial P^(1,1), the eigenvalues of a symmetric matrix (Golub and
+    Welsch): real by construction, where the roots of a general polynomial are complex numbers without imaginary part.
+    """
+    k = np.arange(1.0, order - 2)
+    beside = np.sqrt(k * (k + 2.0) / ((2.0 * k + 1.0) * (2.0 * k + 3.0)))
+    points = np.concatenate([[-1.0], np.linalg.eigvalsh(np.diag(beside, -1)), [1.0]])
+    return points, 2.0 / (order * (order - 1) * legendre.Legendre.basis(order - 1)(points) ** 2)
 
 
 _POINTS, _WEIGHTS = _lobatto(ORDER)
