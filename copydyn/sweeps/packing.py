@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,6 @@ PACKED = 4096
 MOST_MOULDS = 8
 """Files that are remembered for others of their kind; none is larger than its few uncompressed numbers."""
 
-_NUMBER = itertools.count()
 _OLD = ("v108", "v108")  # what netCDF-4 reads
 
 _TEXT = h5py.string_dtype()
@@ -119,8 +118,8 @@ _moulds: dict[str, _Mould] = {}
 def _written(content: _Content) -> tuple[bytes, dict[str, int]]:
     """Write a file, and say where numbers begin that are stored as they are in memory."""
     runs = len(next(iter(content.columns.values())))
-    name = f"in memory {next(_NUMBER)}"  # HDF5 tells open files by their names, and threads pack at the same time
-    with h5py.File(name, "w", driver="core", backing_store=False, libver=_OLD, track_order=True) as file:
+    whole = io.BytesIO()  # no `get_file_image`: before HDF5 2.0 its checksum is wrong, and it cannot be opened again
+    with h5py.File(whole, "w", libver=_OLD, track_order=True) as file:
         _note(file, "Conventions", "CF-1.8")
         for key, value in sorted(content.notes.items()):
             _note(file, key, value)
@@ -137,9 +136,8 @@ def _written(content: _Content) -> tuple[bytes, dict[str, int]]:
             about = content.form.variables[name]
             made[name] = _variable(file, scales, name, ("run", *about.dims), one, about.about)
             _note(made[name], "coordinates", " ".join(content.columns))
-        file.flush()
         places = {name: made[name].get_offset() for name, one in content.arrays.items() if not _is_text(one)}
-        return bytes(file.id.get_file_image()), {name: place for name, place in places.items() if place is not None}
+    return whole.getvalue(), {name: place for name, place in places.items() if place is not None}
 
 
 def spelled(name: str) -> str:
