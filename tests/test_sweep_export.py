@@ -25,7 +25,9 @@ from copydyn.sweeps.summary import Digest
 
 def read(path, **how):
     """Read a table back."""
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, **how)
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, float_precision="round_trip", **how)
 
 
 @pytest.mark.parametrize("kind", KINDS)

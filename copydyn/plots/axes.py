@@ -75,8 +75,12 @@ def banded(
 
 def scatter(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation over the replicas (time,); of empty labels, which have no coherence, NaN."""
-    spread = values.std("replica", ddof=1) if values.sizes["replica"] > 1 else 0.0 * values.mean("replica")
-    return values.mean("replica").values, spread.values
+    mean, there = values.mean("replica"), values.count("replica")
+    if values.sizes["replica"] == 1:
+        return mean.values, 0.0 * mean.values
+    # by hand: xarray's own, before 2026.9, warns where less than two replicas are left
+    squares = ((values - mean) ** 2).sum("replica") / (there - 1).where(there > 1)
+    return mean.values, np.sqrt(squares.values)
 
 
 def few(result: xr.Dataset) -> bool:
