@@ -21,10 +21,9 @@ typedef struct { double edge[257], height[257]; } ziggurat;
 
 /* What the loop over proposals reads; 64 bytes. */
 typedef struct {
-    double sine, cosine, detuning, bound, threshold;
+    double sine, cosine, detuning, bending, bound, threshold;
     int64_t other;
     int32_t a, b;
-    int64_t unused;
 } edge_now;
 
 typedef struct {
@@ -35,8 +34,8 @@ typedef struct {
 } couplings;
 
 typedef struct {
-    cplx *restrict field;
-    double *restrict turning, *restrict turning_end, *restrict strength, *restrict traffic;
+    cplx *restrict amplitude, *restrict drift, *restrict swing, *restrict pair;
+    double *restrict turning, *restrict bend, *restrict curve, *restrict lean, *restrict strength, *restrict traffic;
     int64_t *restrict lowest, *restrict highest, *restrict stack;
     edge_now *restrict now;
 } workspace;
@@ -50,6 +49,8 @@ static inline cplx times(cplx x, cplx y) { return (cplx){x.re * y.re - x.im * y.
 static inline cplx conjugate(cplx x) { return (cplx){x.re, -x.im}; }
 
 static inline cplx scaled(double s, cplx x) { return (cplx){s * x.re, s * x.im}; }
+
+static inline cplx less(cplx x, cplx y) { return (cplx){x.re - y.re, x.im - y.im}; }
 
 static inline void add(cplx *restrict sum, cplx x) { sum->re += x.re; sum->im += x.im; }
 
@@ -86,41 +87,83 @@ static inline double exponential(generator *restrict g, const ziggurat *restrict
 
 /* ---- one step of the phases ---- */
 
-static void turning_rates(const couplings *restrict c, const int64_t *restrict counts, const cplx *restrict unit,
-                          const workspace *restrict w, double *restrict turning) {
+static void look(const couplings *restrict c, const int64_t *restrict counts, const cplx *restrict unit, double mode,
+                 const workspace *restrict w) {
     for (int64_t a = 0; a < c->labels; a++) {
-        w->field[a] = (cplx){0.0, 0.0};
+        w->amplitude[a] = scaled(sqrt((double)counts[a]), unit[a]);
+        w->drift[a] = (cplx){0.0, 0.0};
         w->strength[a] = 0.0;
     }
     for (int64_t e = 0; e < c->edges; e++) {
         const int32_t a = c->edge_a[e], b = c->edge_b[e];
-        if (counts[a] <= 0 || counts[b] <= 0) continue;
-        const cplx h = c->h[e];
-        add(&w->field[a], times(h, scaled(sqrt((double)counts[b]), unit[b])));
-        add(&w->field[b], times(conjugate(h), scaled(sqrt((double)counts[a]), unit[a])));
-        const double size = h.re * h.re + h.im * h.im;
-        w->strength[a] += size * (double)counts[b];
-        w->strength[b] += size * (double)counts[a];
+        const cplx z = times(times(conjugate(w->amplitude[a]), c->h[e]), w->amplitude[b]);
+        w->pair[e] = z;
+        add(&w->drift[a], z);
+        add(&w->drift[b], conjugate(z));
+        const double size = z.re * z.re + z.im * z.im;
+        w->strength[a] += size;
+        w->strength[b] += size;
     }
     for (int64_t a = 0; a < c->labels; a++) {
-        turning[a] = c->omega[a];
-        if (counts[a] > 0)
-            turning[a] += (unit[a].re * w->field[a].re + unit[a].im * w->field[a].im) / sqrt((double)counts[a]);
+        const double share = counts[a] > 0 ? 1.0 / (double)counts[a] : 0.0;
+        const cplx pull = scaled(share, w->drift[a]);
+        w->strength[a] = pull.re * pull.re + pull.im * pull.im + share * share * w->strength[a];
+        w->drift[a] = (cplx){mode * pull.im, -(c->omega[a] + pull.re)};
     }
 }
 
-static double fastest_rate(const couplings *restrict c, const int64_t *restrict counts, const workspace *restrict w) {
-    double fastest = 0.0;
-    for (int64_t a = 0; a < c->labels; a++) {
-        if (counts[a] <= 0) continue;
-        const double size = square(w->field[a].re) + square(w->field[a].im) + w->strength[a];
-        fastest = fmax(fastest, sqrt(size / (double)counts[a]));
+static void look_ahead(const couplings *restrict c, const int64_t *restrict counts, double mode,
+                       const workspace *restrict w) {
+    for (int64_t a = 0; a < c->labels; a++) w->swing[a] = (cplx){0.0, 0.0};
+    for (int64_t e = 0; e < c->edges; e++) {
+        const int32_t a = c->edge_a[e], b = c->edge_b[e];
+        const cplx z = w->pair[e], apart = less(w->drift[b], w->drift[a]);
+        add(&w->swing[a], times(z, apart));
+        w->swing[b] = less(w->swing[b], times(conjugate(z), apart));
     }
+    for (int64_t a = 0; a < c->labels; a++) {
+        const cplx pull = scaled(counts[a] > 0 ? 1.0 / (double)counts[a] : 0.0, w->swing[a]);
+        w->swing[a] = (cplx){mode * pull.im, -pull.re};
+    }
+}
+
+static void look_farther(const couplings *restrict c, const int64_t *restrict counts, const workspace *restrict w) {
+    for (int64_t a = 0; a < c->labels; a++) w->curve[a] = 0.0;
+    for (int64_t e = 0; e < c->edges; e++) {
+        const int32_t a = c->edge_a[e], b = c->edge_b[e];
+        const cplx z = w->pair[e], apart = less(w->drift[b], w->drift[a]);
+        const cplx whole = times(apart, apart), parting = less(w->swing[b], w->swing[a]);
+        w->curve[a] += z.re * (whole.re + parting.re) - z.im * (whole.im + parting.im);
+        w->curve[b] += z.re * (whole.re - parting.re) + z.im * (whole.im - parting.im);
+    }
+    for (int64_t a = 0; a < c->labels; a++) w->curve[a] *= counts[a] > 0 ? 1.0 / (double)counts[a] : 0.0;
+}
+
+static double fastest_rate(const couplings *restrict c, const int64_t *restrict counts, const workspace *restrict w) {
+    double size = 0.0, fastest = 0.0;
+    for (int64_t a = 0; a < c->labels; a++) size = fmax(size, w->strength[a]);
     for (int64_t e = 0; e < c->edges; e++) {
         const int32_t a = c->edge_a[e], b = c->edge_b[e];
         if (counts[a] > 0 && counts[b] > 0) fastest = fmax(fastest, fabs(w->turning[a] - w->turning[b]));
     }
-    return fastest;
+    return fmax(fastest, sqrt(size));
+}
+
+static inline double sine_after(double sine, double cosine, double angle) {
+    const double s = angle * angle;
+    const double sin_angle = angle * (1.0 - s * (1.0 / 6.0) * (1.0 - s * (1.0 / 20.0)));
+    const double cos_angle = 1.0 - s * 0.5 * (1.0 - s * (1.0 / 12.0) * (1.0 - s * (1.0 / 30.0)));
+    return sine * cos_angle + cosine * sin_angle;
+}
+
+/* |2R sin| within a step: the larger one of both ends where theta and its sine go one way all the time. */
+static inline double farthest_sine(const edge_now *restrict now, double length, double size) {
+    const double turn = length * (fabs(now->detuning) + length * fabs(now->bending));
+    if (fabs(now->cosine) > turn * size && fabs(now->detuning) > 2.0 * length * fabs(now->bending)) {
+        const double end = sine_after(now->sine, now->cosine, length * (now->detuning + length * now->bending));
+        return fmax(fabs(now->sine), fabs(end));
+    }
+    return fmin(fabs(now->sine) + turn * size, size);
 }
 
 /* Walker's alias table by Vose's construction; small cells stack up from the left, large ones from the right. */
@@ -156,31 +199,46 @@ static double fill_alias(int64_t size, edge_now *restrict now, int64_t *restrict
 }
 
 static double begin_step(const couplings *restrict c, const int64_t *restrict counts, const cplx *restrict unit,
-                         double longest, double phase_step, const workspace *restrict w, double *restrict total) {
-    turning_rates(c, counts, unit, w, w->turning);
+                         double longest, double phase_step, double mode, const workspace *restrict w,
+                         double *restrict total) {
+    look(c, counts, unit, mode, w);
+    look_ahead(c, counts, mode, w);
+    look_farther(c, counts, w);
+    for (int64_t a = 0; a < c->labels; a++) {
+        w->turning[a] = -w->drift[a].im;
+        w->bend[a] = -w->swing[a].im;
+    }
     const double fastest = fastest_rate(c, counts, w);
     const double length = fastest * longest > phase_step ? phase_step / fastest : longest;
-    for (int64_t a = 0; a < c->labels; a++) w->traffic[a] = 0.0;
+    for (int64_t a = 0; a < c->labels; a++) {
+        w->lean[a] = 0.5 * (w->bend[a] + 0.25 * length * w->curve[a]);
+        w->traffic[a] = 0.0;
+    }
     for (int64_t e = 0; e < c->edges; e++) {
         edge_now *restrict now = &w->now[e];
         const int32_t a = c->edge_a[e], b = c->edge_b[e];
         now->bound = 0.0;
         if (counts[a] <= 0 || counts[b] <= 0) continue;
-        const cplx turn = scaled(2.0, times(times(conjugate(unit[a]), c->h[e]), unit[b]));
-        const double size = hypot(turn.re, turn.im);
-        now->sine = turn.im;
-        now->cosine = turn.re;
+        const double root = sqrt((double)counts[a] * (double)counts[b]);
+        const cplx h = c->h[e];
+        const double size = 2.0 * sqrt(h.re * h.re + h.im * h.im);
+        now->sine = 2.0 * w->pair[e].im / root;
+        now->cosine = 2.0 * w->pair[e].re / root;
         now->detuning = w->turning[a] - w->turning[b];
-        now->bound = fmin(fabs(turn.im) + fabs(now->detuning) * length * size, size);
-        const double flow = now->bound * sqrt((double)counts[a] * (double)counts[b]) * length;
-        w->traffic[a] += flow;
-        w->traffic[b] += flow;
+        now->bending = w->lean[a] - w->lean[b];
+        now->bound = farthest_sine(now, length, size);
+        w->traffic[a] += now->bound * root * length;
+        w->traffic[b] += now->bound * root * length;
     }
     for (int64_t a = 0; a < c->labels; a++) {
-        int64_t slack = (int64_t)(w->traffic[a] + 4.0 * sqrt(w->traffic[a]));
-        if (slack > counts[a] / 4) slack = counts[a] / 4;
-        w->lowest[a] = counts[a] - slack;
-        w->highest[a] = counts[a] + slack;
+        const double growth = w->drift[a].re, faster = w->swing[a].re;
+        const double net = (double)counts[a] * length * (2.0 * growth + length * (faster + 2.0 * growth * growth));
+        const double spread = 4.0 * sqrt(w->traffic[a]);
+        int64_t down = (int64_t)(fmax(-net, 0.0) + spread), up = (int64_t)(fmax(net, 0.0) + spread);
+        if (down > counts[a] / 4) down = counts[a] / 4;
+        if (up > counts[a] / 4) up = counts[a] / 4;
+        w->lowest[a] = counts[a] - down;
+        w->highest[a] = counts[a] + up;
     }
     for (int64_t e = 0; e < c->edges; e++)
         if (w->now[e].bound > 0.0)
@@ -189,24 +247,25 @@ static double begin_step(const couplings *restrict c, const int64_t *restrict co
     return length;
 }
 
-static inline double sine_after(double sine, double cosine, double angle) {
-    const double s = angle * angle;
-    const double sin_angle = angle * (1.0 - s * (1.0 / 6.0) * (1.0 - s * (1.0 / 20.0)));
-    const double cos_angle = 1.0 - s * 0.5 * (1.0 - s * (1.0 / 12.0) * (1.0 - s * (1.0 / 30.0)));
-    return sine * cos_angle + cosine * sin_angle;
-}
-
 static inline cplx turned(cplx unit, double angle) {
     const cplx after = times(unit, (cplx){cos(angle), -sin(angle)});
     return scaled(1.5 - 0.5 * (after.re * after.re + after.im * after.im), after);
 }
 
+static inline double ahead(const workspace *restrict w, int64_t a, double elapsed) {
+    return w->turning[a] + elapsed * (0.5 * w->bend[a] + elapsed * w->curve[a] * (1.0 / 6.0));
+}
+
 static void finish_step(const couplings *restrict c, const int64_t *restrict counts, cplx *restrict unit,
-                        double elapsed, const workspace *restrict w) {
-    for (int64_t a = 0; a < c->labels; a++) unit[a] = turned(unit[a], w->turning[a] * elapsed);
-    turning_rates(c, counts, unit, w, w->turning_end);
-    for (int64_t a = 0; a < c->labels; a++)
-        unit[a] = turned(unit[a], 0.5 * (w->turning_end[a] - w->turning[a]) * elapsed);
+                        double elapsed, double mode, const workspace *restrict w) {
+    for (int64_t a = 0; a < c->labels; a++) unit[a] = turned(unit[a], ahead(w, a, elapsed) * elapsed);
+    look(c, counts, unit, mode, w);
+    look_ahead(c, counts, mode, w);
+    for (int64_t a = 0; a < c->labels; a++) {
+        const double corner = (w->bend[a] + w->swing[a].im) * (1.0 / 12.0);
+        const double whole = 0.5 * (w->turning[a] - w->drift[a].im) + elapsed * corner;
+        unit[a] = turned(unit[a], (whole - ahead(w, a, elapsed)) * elapsed);
+    }
 }
 
 /* ---- the loop over proposals ---- */
@@ -232,7 +291,7 @@ static inline double play_step(int64_t edges, int64_t *restrict counts, double l
         }
         const edge_now *restrict edge = &now[cell];
         const int32_t a = edge->a, b = edge->b;
-        const double sine = sine_after(edge->sine, edge->cosine, edge->detuning * elapsed);
+        const double sine = sine_after(edge->sine, edge->cosine, elapsed * (edge->detuning + elapsed * edge->bending));
         if (square(uniform(&g) * edge->bound) >= ((double)counts[a] * (double)counts[b]) * (sine * sine)) continue;
 #ifdef BRANCH
         const int from_b = sine * mode > 0.0;
@@ -260,16 +319,19 @@ static inline double play_step(int64_t edges, int64_t *restrict counts, double l
 static workspace scratch(const couplings *restrict c) {
     const size_t labels = (size_t)c->labels, edges = (size_t)c->edges;
     workspace w = {
-        calloc(labels, sizeof(cplx)),    calloc(labels, sizeof(double)),  calloc(labels, sizeof(double)),
-        calloc(labels, sizeof(double)),  calloc(labels, sizeof(double)),  calloc(labels, sizeof(int64_t)),
-        calloc(labels, sizeof(int64_t)), calloc(edges, sizeof(int64_t)), aligned_alloc(64, edges * sizeof(edge_now)),
+        calloc(labels, sizeof(cplx)),    calloc(labels, sizeof(cplx)),    calloc(labels, sizeof(cplx)),
+        calloc(edges, sizeof(cplx)),     calloc(labels, sizeof(double)),  calloc(labels, sizeof(double)),
+        calloc(labels, sizeof(double)),  calloc(labels, sizeof(double)),  calloc(labels, sizeof(double)),
+        calloc(labels, sizeof(double)),  calloc(labels, sizeof(int64_t)), calloc(labels, sizeof(int64_t)),
+        calloc(edges, sizeof(int64_t)),  aligned_alloc(64, edges * sizeof(edge_now)),
     };
     for (size_t e = 0; e < edges; e++) w.now[e] = (edge_now){.a = c->edge_a[e], .b = c->edge_b[e]};
     return w;
 }
 
 static void discard(workspace w) {
-    free(w.field); free(w.turning); free(w.turning_end); free(w.strength); free(w.traffic);
+    free(w.amplitude); free(w.drift); free(w.swing); free(w.pair);
+    free(w.turning); free(w.bend); free(w.curve); free(w.lean); free(w.strength); free(w.traffic);
     free(w.lowest); free(w.highest); free(w.stack); free(w.now);
 }
 
@@ -282,7 +344,7 @@ int advance(const couplings *restrict c, int64_t *restrict counts, cplx *restric
     while (now < end) {
         double total;
         int32_t left_open[2];
-        const double length = begin_step(c, counts, unit, end - now, phase_step, &w, &total);
+        const double length = begin_step(c, counts, unit, end - now, phase_step, mode, &w, &total);
         if ((stalled = now + length == now)) break;
         const double elapsed =
             play_step(c->edges, counts, length, total, floor, mode, random, z, &w, done, left_open);
@@ -290,7 +352,7 @@ int advance(const couplings *restrict c, int64_t *restrict counts, cplx *restric
             now += elapsed;
         else
             now = length >= end - now ? end : now + length;
-        finish_step(c, counts, unit, elapsed, &w);
+        finish_step(c, counts, unit, elapsed, mode, &w);
         if (left_open[0] >= 0) {
             counts[left_open[0]]--;
             counts[left_open[1]]++;

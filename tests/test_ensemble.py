@@ -20,7 +20,8 @@ from copydyn.ensemble import (
     share_out,
 )
 from copydyn.experiment import Experiment
-from copydyn.kernels.flow import turning_rates, workspace
+from copydyn.kernels.flow import look, workspace
+from copydyn.kernels.per_label import MODE_SMOLIN
 from copydyn.kernels.roster import roster_of
 from copydyn.systems import gue
 from copydyn.theories import CopyDynamics
@@ -255,7 +256,7 @@ def test_phases_turn_the_way_of_33():
     counts, phases = np.array([40, 10, 25, 1]), np.array([0.3, 2.0, 4.0, 5.5])
     couplings = couplings_of(h, 1.0)
     work = workspace(4, couplings.a.size)
-    turning_rates(counts, np.exp(-1j * phases), couplings, work, work.turning)
+    look(counts, np.exp(-1j * phases), couplings, MODE_SMOLIN, work)
     expected = [
         h[a, a].real
         + sum(
@@ -265,7 +266,7 @@ def test_phases_turn_the_way_of_33():
         )
         for a in range(4)
     ]
-    assert np.allclose(work.turning, expected)
+    assert np.allclose(-work.drift.imag, expected)
 
 
 def test_the_direction_of_an_amplitude_does_not_depend_on_its_length():

@@ -90,10 +90,11 @@ class Copy(Resident):
             join(self.row, other.row, ensemble.counts, ensemble.factor, ensemble.rows)
 
     def _phase_after(self, elapsed: float) -> float:
-        """Phase a little after the beginning of the step, with the turning rate that held there (40)."""
+        """Phase a little after the beginning of the step, as far as that could tell (40)."""
         model = self.model
         if model.ensemble.aligned:
-            return self.phase + elapsed * float(model.work.turning[self.beable])
+            turning, lean = float(model.work.turning[self.beable]), float(model.work.lean[self.beable])
+            return self.phase + elapsed * (turning + elapsed * lean)
         field = model.work.field[self.beable]
         turning = float(model.couplings.omega[self.beable]) + (cmath.exp(1j * self.phase) * field).real
         return self.phase + elapsed * turning

@@ -195,9 +195,12 @@ class CopyModel(ModelOfResidents):
     ) -> tuple[float, int]:
         """One step of the phase flow in which every meeting is played by `Copy.step`; the twin of the kernels."""
         self.couplings, self.work, self._log, self._step_start, self._happened = couplings, work, log, start, 0
-        begin, finish = (begin_step, _finish_aligned) if ensemble.aligned else (begin_copies_step, finish_copies_step)
-        counts, factor = ensemble.counts, ensemble.factor
-        length, total = begin(counts, factor, couplings, end - start, self.theory.phase_step, work)
+        state = (ensemble.counts, ensemble.factor, couplings)
+        way = (end - start, self.theory.phase_step)
+        if ensemble.aligned:
+            length, total = begin_step(*state, *way, self.rule_sign, work)
+        else:
+            length, total = begin_copies_step(*state, *way, work)
         elapsed = 0.0
         while total > 0.0 and not self._crossing:
             elapsed += exponential(ensemble.random_state) / total
@@ -206,10 +209,13 @@ class CopyModel(ModelOfResidents):
             self.meeting = self._propose(elapsed)
             self.draw_member(self.meeting.label).step()
         self.meeting = None
+        passed = elapsed if self._crossing else length
+        if ensemble.aligned:
+            finish_step(*state, passed, self.rule_sign, work)
+        else:
+            finish_copies_step(*state, passed, work, ensemble.rows)
         if not self._crossing:
-            finish(counts, factor, couplings, length, work, ensemble.rows)
             return (end if length >= end - start else start + length), self._happened
-        finish(counts, factor, couplings, elapsed, work, ensemble.rows)
         self._take_over(*self._crossing.pop(), at=start + elapsed)
         return start + elapsed, self._happened
 
@@ -225,9 +231,3 @@ class CopyModel(ModelOfResidents):
             delta=cmath.phase(h),
             bound=float(self.work.bound[chosen]),
         )
-
-
-def _finish_aligned(
-    counts: Any, factor: Any, couplings: Couplings, elapsed: float, work: Workspace, roster: Any
-) -> None:
-    finish_step(counts, factor, couplings, elapsed, work)

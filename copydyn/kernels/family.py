@@ -10,6 +10,15 @@ so that channels of one edge may move copies in both directions at once. Seen fr
 theta does; the cosine is the same at both ends. What has no copies neither gives, nor gains, nor turns anything.
 
 Angles are never formed: exp(i m theta) is the m-th power of conj(u_a) h_ab u_b / |h_ab|.
+
+A step is that of `copydyn.kernels.flow`: phases follow the curvature of the mean flow, in which n_a' = g_a n_a. Where
+(n_a/n_b)^r P is what turns phi_a, P a sum over harmonics, and l = r (g_a - g_b),
+
+    phi_a'   = omega_a + sum_b (n_a/n_b)^r P,    phi_a'' = sum_b (n_a/n_b)^r (P' + l P),
+    phi_a''' = sum_b (n_a/n_b)^r (P'' + 2 l P' + (l^2 + l') P),    P' = (dP/dtheta) theta'
+
+l has the other sign at the other end, and g' follows from the flows of copies likewise. Where q is not 1/2 a flow has a
+kink as its sine changes its sign: a step across it errs by the third order.
 """
 
 from __future__ import annotations
@@ -21,7 +30,7 @@ import numpy as np
 from numba import uint32
 
 from copydyn.kernels.compiled import kernel
-from copydyn.kernels.flow import sine_after, slack, turned
+from copydyn.kernels.flow import farthest_sine, limits, sine_after, turned
 from copydyn.kernels.memory import zeros
 from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, cost_of_step, happen, room_for
 from copydyn.kernels.variates import closed, fill_alias, next_below, next_cell, next_exponential, next_uniform, opened
@@ -50,23 +59,36 @@ class Family(NamedTuple):
     flow: bool
 
 
+_LABEL = np.dtype(
+    [(name, np.float64) for name in ("turning", "bend", "curve", "turning_now", "bend_now", "growth", "faster")]
+    + [(name, np.float64) for name in ("fastest", "traffic")]
+)
+
+_EDGE = np.dtype(
+    [(name, np.float64) for name in ("coupling", "ratio", "pull", "pull_slope", "pull_bend")]
+    + [(name, np.float64) for name in ("onward", "back", "flow", "flow_slope", "flow_here", "flow_there")]
+)
+
+
 class FamilyWorkspace(NamedTuple):
     """What one step knows, as `flow.Workspace`; a channel is a harmonic of an edge, channel = edge * harmonics + m.
 
-    Per label: the turning rate at both ends, the largest relative rate of change, the expected traffic of copies, and
-    the counts between which the bounds hold. Per channel: s, its cosine, how fast its argument turns, the bound on the
-    rate, the least rate a unit of sine, and the alias table of the bounds.
+    Records of ``label``: phi', phi'' and phi''' at the beginning of the step; phi', phi'', g and g' as last evaluated;
+    the largest relative rate of change, and the expected traffic of copies. Records of ``edge``, as last evaluated: R,
+    (n_a/n_b)^r, R P with its first and second derivative by theta; n_a^q n_b^(1-q) and that of the other way; and the
+    copies that a gains from b in a unit of time, with the derivatives by theta, log n_a and log n_b. ``lowest`` and
+    ``highest`` are the counts between which the bounds hold. Per channel: s, its cosine, how fast its argument turns
+    and bends, the bound on the rate, the least rate a unit of sine, and the alias table of the bounds.
     """
 
-    turning: np.ndarray
-    turning_end: np.ndarray
-    fastest: np.ndarray
-    traffic: np.ndarray
+    label: np.ndarray
+    edge: np.ndarray
     lowest: np.ndarray
     highest: np.ndarray
     sine: np.ndarray
     cosine: np.ndarray
     detuning: np.ndarray
+    bending: np.ndarray
     bound: np.ndarray
     least: np.ndarray
     threshold: np.ndarray
@@ -78,9 +100,10 @@ def family_workspace(labels: int, edges: int, family: Family) -> FamilyWorkspace
     """Allocate the scratch of one run once."""
     channels = edges * family.order.size
     return FamilyWorkspace(
-        *(zeros(labels) for _ in range(4)),
+        np.zeros(labels, _LABEL).view(np.recarray),
+        np.zeros(edges, _EDGE).view(np.recarray),
         *(zeros(labels, np.int64) for _ in range(2)),
-        *(zeros(channels) for _ in range(6)),
+        *(zeros(channels) for _ in range(7)),
         *(zeros(channels, np.uint32) for _ in range(2)),
     )
 
@@ -125,7 +148,8 @@ def advance_family(
                 second, words = next_below(words, counts[b])
             sine = work.sine[channel]
             if family.flow:  # where phases stand still the series would give the same sine
-                sine = sine_after(sine, work.cosine[channel], work.detuning[channel] * elapsed)
+                angle = elapsed * (work.detuning[channel] + elapsed * work.bending[channel])
+                sine = sine_after(sine, work.cosine[channel], angle)
             share, words = next_uniform(words)
             mark = share * work.bound[channel]
             if sine > 0.0:
@@ -165,28 +189,34 @@ def begin_family_step(counts, unit, couplings, longest, phase_step, family, work
     harmonics = family.order.size
     channels = edge_a.size * harmonics
     limit = phase_step if family.flow else max(phase_step, FROZEN_STEP)
-    family_turning(counts, unit, couplings, family, work.turning)
+    look(counts, unit, couplings, family, work)
+    if not look_ahead(counts, couplings, family, work):
+        return 0.0, 0.0
+    for label in range(counts.size):
+        work.label[label].turning, work.label[label].bend = work.label[label].turning_now, work.label[label].bend_now
+        work.label[label].traffic = 0.0
+    look_farther(couplings, family, work)
     length = longest
     fastest = _fastest_turning(counts, couplings, family, work)
     if fastest * length > limit:
         length = limit / fastest
-    fastest = _fastest_copying(counts, unit, couplings, family, length, work)
+    _open_channels(couplings, family, length, work)
+    fastest = _fastest_copying(counts, couplings, family, length, work)
     if fastest * length > limit:
         length = limit / fastest
     if not length > 0.0:  # where a power overflows there is no step, and the caller stalls
         return 0.0, 0.0
-    for label in range(counts.size):
-        work.traffic[label] = 0.0
+    _open_channels(couplings, family, length, work)
     for channel in range(channels):
         a, b = edge_a[channel // harmonics], edge_b[channel // harmonics]
         work.bound[channel], _, _ = _reach(channel, length, work)
         flow = work.bound[channel] * work.least[channel] * length
-        work.traffic[a] += flow
-        work.traffic[b] += flow
+        work.label[a].traffic += flow
+        work.label[b].traffic += flow
     for label in range(counts.size):
-        room = slack(counts[label], work.traffic[label])
-        work.lowest[label] = counts[label] - room
-        work.highest[label] = counts[label] + room
+        growth, faster = work.label[label].growth, work.label[label].faster
+        net = counts[label] * length * (growth + 0.5 * length * (faster + growth * growth))
+        work.lowest[label], work.highest[label] = limits(counts[label], net, work.label[label].traffic)
     for channel in range(channels):
         if work.bound[channel] > 0.0:
             a, b = edge_a[channel // harmonics], edge_b[channel // harmonics]
@@ -204,44 +234,131 @@ def begin_family_step(counts, unit, couplings, longest, phase_step, family, work
 
 
 @kernel
-def _reach(channel, length, work):
-    """Largest |s| within a step, and whether copies may move b -> a, and a -> b."""
-    sine = work.sine[channel]
-    strength = math.sqrt(sine * sine + work.cosine[channel] * work.cosine[channel])
-    # |sin(x + y)| <= |sin x| + |y|: much tighter than one, because the step is short
-    drift = abs(work.detuning[channel]) * length * strength
-    return min(abs(sine) + drift, strength), sine + drift > 0.0, sine - drift < 0.0
+def _open_channels(couplings, family, length, work):
+    """Tell how the arguments of all sines go on in a step of ``length``."""
+    harmonics = family.order.size
+    for edge in range(couplings.a.size):
+        here, there = work.label[couplings.a[edge]], work.label[couplings.b[edge]]
+        turning, bend = here.turning - there.turning, here.bend - there.bend
+        bending = 0.5 * (bend + 0.25 * length * (here.curve - there.curve))
+        for harmonic in range(harmonics):
+            channel = edge * harmonics + harmonic
+            work.detuning[channel] = family.order[harmonic] * turning
+            work.bending[channel] = family.order[harmonic] * bending
 
 
 @kernel
-def family_turning(counts, unit, couplings, family, turning):
-    """Write d phi_a/dt of (19), (28) into ``turning``: zero where phases stand still."""
+def _reach(channel, length, work):
+    """Largest |s| within a step, and whether copies may move b -> a, and a -> b."""
+    sine, cosine = work.sine[channel], work.cosine[channel]
+    detuning, bending = work.detuning[channel], work.bending[channel]
+    strength = math.sqrt(sine * sine + cosine * cosine)
+    drift = length * (abs(detuning) + length * abs(bending)) * strength
+    farthest = farthest_sine(sine, cosine, detuning, bending, length, strength)
+    return farthest, sine + drift > 0.0, sine - drift < 0.0
+
+
+@kernel
+def look(counts, unit, couplings, family, work):
+    """Fill in what the phases and counts of this moment say of the edges, and phi' and g of the labels."""
     omega, edge_a, edge_b, h = couplings
-    for label in range(counts.size):
-        turning[label] = omega[label] if family.flow else 0.0
+    label, edges, harmonics = work.label, work.edge, family.order.size
+    for a in range(counts.size):
+        label[a].turning_now = omega[a] if family.flow else 0.0
+        label[a].growth = 0.0
+    for edge in range(edge_a.size):
+        a, b, here = edge_a[edge], edge_b[edge], edges[edge]
+        here.pull = here.pull_slope = here.pull_bend = 0.0
+        here.flow = here.flow_slope = here.flow_here = here.flow_there = 0.0
+        here.onward = here.back = 0.0
+        here.ratio = 1.0
+        here.coupling = _size(h[edge])
+        present = counts[a] > 0 and counts[b] > 0
+        if present:
+            here.ratio = to_the_power(counts[a] / counts[b], family.r)
+            here.onward = here.back = traffic_between(counts[a], counts[b], family.q)
+            if family.q != 0.5:
+                here.back = traffic_between(counts[b], counts[a], family.q)
+        factor = unit[a].conjugate() * (h[edge] / here.coupling) * unit[b]
+        power, order = factor, 1
+        for harmonic in range(harmonics):
+            while order < family.order[harmonic]:
+                power *= factor
+                order += 1
+            strength = here.coupling if present else 0.0
+            pull = strength * family.turning[harmonic] * (power * family.turn_factor[harmonic])
+            here.pull += pull.real
+            here.pull_slope -= order * pull.imag
+            here.pull_bend -= order * order * pull.real
+            turn = strength * family.copying[harmonic] * (power * family.copy_factor[harmonic])
+            work.sine[edge * harmonics + harmonic] = turn.imag
+            work.cosine[edge * harmonics + harmonic] = turn.real
+            traffic, share = here.onward, family.q
+            if turn.imag < 0.0:
+                traffic, share = here.back, 1.0 - family.q
+            here.flow += turn.imag * traffic
+            here.flow_slope += order * turn.real * traffic
+            here.flow_here += share * turn.imag * traffic
+            here.flow_there += (1.0 - share) * turn.imag * traffic
+        if family.flow:
+            label[a].turning_now += here.ratio * here.pull
+            label[b].turning_now += here.pull / here.ratio
+        label[a].growth += here.flow
+        label[b].growth -= here.flow
+    for a in range(counts.size):
+        label[a].growth *= 1.0 / counts[a] if counts[a] > 0 else 0.0
+
+
+@kernel
+def look_ahead(counts, couplings, family, work):
+    """Fill in phi'' and g' after `look`; return whether they are finite."""
+    _, edge_a, edge_b, _ = couplings
+    label, edges = work.label, work.edge
+    for a in range(counts.size):
+        label[a].bend_now = label[a].faster = 0.0
+    for edge in range(edge_a.size):
+        a, b, here = edge_a[edge], edge_b[edge], edges[edge]
+        apart = label[a].turning_now - label[b].turning_now
+        swing, twist = here.pull_slope * apart, family.r * (label[a].growth - label[b].growth) * here.pull
+        if family.flow:
+            label[a].bend_now += here.ratio * (swing + twist)
+            label[b].bend_now += (swing - twist) / here.ratio
+        flow = here.flow_slope * apart + here.flow_here * label[a].growth + here.flow_there * label[b].growth
+        label[a].faster += flow
+        label[b].faster -= flow
+    total = 0.0
+    for a in range(counts.size):
+        share = 1.0 / counts[a] if counts[a] > 0 else 0.0
+        label[a].faster = share * label[a].faster - label[a].growth * label[a].growth
+        total += abs(label[a].faster) + abs(label[a].bend_now)
+    return total < math.inf
+
+
+@kernel
+def look_farther(couplings, family, work):
+    """Fill in phi''' after `look_ahead`."""
+    _, edge_a, edge_b, _ = couplings
+    label, edges = work.label, work.edge
+    for a in range(label.size):
+        label[a].curve = 0.0
     if not family.flow:
         return
     for edge in range(edge_a.size):
-        a, b = edge_a[edge], edge_b[edge]
-        if counts[a] > 0 and counts[b] > 0:
-            size = _size(h[edge])
-            factor = unit[a].conjugate() * (h[edge] / size) * unit[b]
-            power, order = factor, 1
-            pull = 0.0
-            for harmonic in range(family.order.size):
-                while order < family.order[harmonic]:
-                    power *= factor
-                    order += 1
-                pull += family.turning[harmonic] * (power * family.turn_factor[harmonic]).real
-            ratio = to_the_power(counts[a] / counts[b], family.r)
-            turning[a] += size * pull * ratio
-            turning[b] += size * pull / ratio
+        a, b, here = edge_a[edge], edge_b[edge], edges[edge]
+        apart, parting = label[a].turning - label[b].turning, label[a].bend - label[b].bend
+        swing = here.pull_slope * apart
+        whirl = here.pull_bend * apart * apart + here.pull_slope * parting
+        twist = family.r * (label[a].growth - label[b].growth)
+        faster = family.r * (label[a].faster - label[b].faster)
+        even, odd = whirl + twist * twist * here.pull, 2.0 * twist * swing + faster * here.pull
+        label[a].curve += here.ratio * (even + odd)
+        label[b].curve += (even - odd) / here.ratio
 
 
 @kernel
 def _fastest_turning(counts, couplings, family, work):
     """Largest rate at which phases may turn in a step, 1/time: omega aside, or of a harmonic's argument."""
-    _, edge_a, edge_b, h = couplings
+    _, edge_a, edge_b, _ = couplings
     if not family.flow:
         return 0.0
     # whatever the phases are: where they hold all still for a moment, they may let go within the step
@@ -250,61 +367,49 @@ def _fastest_turning(counts, couplings, family, work):
         strength += SAFETY * family.order[harmonic] * abs(family.turning[harmonic])
     highest = family.order[family.order.size - 1]
     fastest = 0.0
-    for label in range(counts.size):
-        work.fastest[label] = 0.0
+    label = work.label
+    for a in range(counts.size):
+        label[a].fastest = 0.0
     for edge in range(edge_a.size):
-        a, b = edge_a[edge], edge_b[edge]
+        a, b, here = edge_a[edge], edge_b[edge], work.edge[edge]
         if counts[a] > 0 and counts[b] > 0:
-            size = _size(h[edge])
-            ratio = to_the_power(counts[a] / counts[b], family.r)
-            work.fastest[a] += size * strength * ratio
-            work.fastest[b] += size * strength / ratio
-            fastest = max(fastest, highest * abs(work.turning[a] - work.turning[b]))
-    for label in range(counts.size):
-        fastest = max(fastest, work.fastest[label])
+            label[a].fastest += here.coupling * strength * here.ratio
+            label[b].fastest += here.coupling * strength / here.ratio
+            fastest = max(fastest, highest * abs(label[a].turning - label[b].turning))
+    for a in range(counts.size):
+        fastest = max(fastest, label[a].fastest)
     return fastest
 
 
 @kernel
-def _fastest_copying(counts, unit, couplings, family, length, work):
+def _fastest_copying(counts, couplings, family, length, work):
     """Largest relative rate of change of an amplitude in a step, 1/time.
 
-    On the way the sines of the channels are filled, and ``work.least`` with the traffic between their labels.
+    On the way ``work.least`` is filled with the traffic between the labels of each channel.
     """
-    _, edge_a, edge_b, h = couplings
+    _, edge_a, edge_b, _ = couplings
     harmonics = family.order.size
-    for label in range(counts.size):
-        work.fastest[label] = 0.0
+    label = work.label
+    for a in range(counts.size):
+        label[a].fastest = 0.0
     for edge in range(edge_a.size):
-        a, b = edge_a[edge], edge_b[edge]
-        present = counts[a] > 0 and counts[b] > 0
-        size = _size(h[edge])
-        factor = unit[a].conjugate() * (h[edge] / size) * unit[b]
-        power, order = factor, 1
+        a, b, here = edge_a[edge], edge_b[edge], work.edge[edge]
         for harmonic in range(harmonics):
             channel = edge * harmonics + harmonic
-            while order < family.order[harmonic]:
-                power *= factor
-                order += 1
-            strength = size * family.copying[harmonic] if present else 0.0
-            turn = strength * (power * family.copy_factor[harmonic])
-            work.sine[channel] = turn.imag
-            work.cosine[channel] = turn.real
-            work.detuning[channel] = order * (work.turning[a] - work.turning[b])
             most, onward, back = _reach(channel, length, work)
             weight = 0.0
             if onward:
-                weight = traffic_between(counts[a], counts[b], family.q)
+                weight = here.onward
             if back:
-                weight = max(weight, traffic_between(counts[b], counts[a], family.q))
+                weight = max(weight, here.back)
             work.least[channel] = weight
-            flow = 0.5 * order * most * weight
+            flow = 0.5 * family.order[harmonic] * most * weight
             if flow > 0.0:
-                work.fastest[a] += flow / counts[a]
-                work.fastest[b] += flow / counts[b]
+                label[a].fastest += flow / counts[a]
+                label[b].fastest += flow / counts[b]
     fastest = 0.0
-    for label in range(counts.size):
-        fastest = max(fastest, work.fastest[label])
+    for a in range(counts.size):
+        fastest = max(fastest, label[a].fastest)
     return fastest
 
 
@@ -348,9 +453,19 @@ def to_the_power(ratio, exponent):
 
 @kernel
 def finish_family_step(counts, unit, couplings, elapsed, family, work):
-    """Turn the phase factors by the mean of the turning rates at both ends of the step (second order)."""
-    for label in range(counts.size):
-        unit[label] = turned(unit[label], work.turning[label] * elapsed)
-    family_turning(counts, unit, couplings, family, work.turning_end)
-    for label in range(counts.size):
-        unit[label] = turned(unit[label], 0.5 * (work.turning_end[label] - work.turning[label]) * elapsed)
+    """Turn the phase factors to the end of the step, as `flow.finish_step` does."""
+    label = work.label
+    for a in range(counts.size):
+        unit[a] = turned(unit[a], _ahead(a, elapsed, label) * elapsed)
+    look(counts, unit, couplings, family, work)
+    look_ahead(counts, couplings, family, work)
+    for a in range(counts.size):
+        corner = (label[a].bend - label[a].bend_now) * (1.0 / 12.0)
+        whole = 0.5 * (label[a].turning + label[a].turning_now) + elapsed * corner
+        unit[a] = turned(unit[a], (whole - _ahead(a, elapsed, label)) * elapsed)
+
+
+@kernel
+def _ahead(a, elapsed, label):
+    """Mean of the turning rate over the step, as far as its beginning can tell."""
+    return label[a].turning + elapsed * (0.5 * label[a].bend + elapsed * label[a].curve * (1.0 / 6.0))

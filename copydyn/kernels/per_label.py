@@ -28,7 +28,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
 
     Copy events are drawn one by one by thinning: on edge (a, b) a move of one copy is proposed at the step's bound
     and accepted with the ratio of the true rate 2 R_ab sqrt(n_a n_b) |sin theta_ab(t)| to it, so that counts are
-    exact in law for the phases used; the phases err by the step's second order.
+    exact in law for the phases used; the order of the phases is explained in `copydyn.kernels.flow`.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
     while now < end:
         if proposals + cost * steps >= budget:
             return PAUSED, now, events, proposals, steps
-        length, total = begin_step(counts, unit, couplings, end - now, phase_step, work)
+        length, total = begin_step(counts, unit, couplings, end - now, phase_step, mode, work)
         if length < end - now and end + length == end:  # judged where the clock is coarsest: 0 + 1e-300 > 0
             return STALLED, now, events, proposals, steps
         if not room_for(total * length, log):
@@ -93,7 +93,8 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
             if roster is not None:
                 first, words = next_below(words, counts[a])
                 second, words = next_below(words, counts[b])
-            sine = sine_after(work.sine[edge], work.cosine[edge], work.detuning[edge] * elapsed)
+            angle = elapsed * (work.detuning[edge] + elapsed * work.bending[edge])
+            sine = sine_after(work.sine[edge], work.cosine[edge], angle)
             share, words = next_uniform(words)
             mark = share * work.bound[edge]
             if mark * mark >= (counts[a] * 1.0 * counts[b]) * (sine * sine):
@@ -116,7 +117,7 @@ def advance(counts, unit, couplings, start, end, phase_step, floor, mode, budget
         else:
             elapsed = length
             now = end if length >= end - now else now + length
-        finish_step(counts, unit, couplings, elapsed, work)
+        finish_step(counts, unit, couplings, elapsed, mode, work)
         if crossing:  # up to its very end the step knew the old counts, and so must the flow of the phases
             happen(now, leaver, model, loses, gains, counts, roster, log)
             events += 1
@@ -138,7 +139,7 @@ def play_one_edge(a, b, length, total, floor, mode, counts, words, work):
     lowest_here, highest_here = work.lowest[a], work.highest[a]
     lowest_there, highest_there = work.lowest[b], work.highest[b]
     sine_before, cosine_before = work.sine[0], work.cosine[0]
-    detuning, bound = work.detuning[0], work.bound[0]
+    detuning, bending, bound = work.detuning[0], work.bending[0], work.bound[0]
     elapsed = 0.0
     crossing = False
     loses, gains = a, b
@@ -149,7 +150,7 @@ def play_one_edge(a, b, length, total, floor, mode, counts, words, work):
         if elapsed >= length:
             break
         proposals += 1
-        sine = sine_after(sine_before, cosine_before, detuning * elapsed)
+        sine = sine_after(sine_before, cosine_before, elapsed * (detuning + elapsed * bending))
         share, words = next_uniform(words)
         mark = share * bound
         if mark * mark >= (here * 1.0 * there) * (sine * sine):

@@ -71,6 +71,9 @@ AFFORDABLE = 1e8
 UNAFFORDABLE = 10**12
 """Copies beyond which it does not even where it cannot leap (days on one core)."""
 
+LONGEST_STEP, LONGEST_STEP_UNALIGNED = 0.1, 0.05
+"""Default of ``phase_step`` where N^(-1/4) would be longer."""
+
 MOST_PARTS = 64
 """Parts into which replicas are shared out, however many threads there are: a checkpoint fits any number of them."""
 
@@ -113,8 +116,9 @@ class CopyDynamics:
     alignment : Alignment, optional
         The second-order law of the phases (section 3.2), which gives each copy a momentum.
     phase_step : float, optional
-        Largest relative change of an amplitude within a step of the phase flow, 0 < phase_step <= 0.2. The phases err
-        by its square; the default, min(0.05, N^(-1/4)), keeps that below the noise of finite N.
+        Largest relative change of an amplitude within a step of the phase flow, 0 < phase_step <= 0.2. The mean
+        flow of the phases errs by its fourth power, so that the default, min(0.1, N^(-1/4)), keeps the means of n/N
+        right at order 1/N. Phases of copies that are not aligned err by its square: min(0.05, N^(-1/4)).
     leap_step : float, rad, optional
         Largest angle by which a phase turns, against the middle of the band of H, within a leap; 0.4 by default, and at
         most 0.5. What the noise does within a leap errs by its square, while the mean does not depend on it.
@@ -253,7 +257,8 @@ class CopyDynamics:
             leap_step = self.leap_step if self.leap_step is not None else LEAP_STEP
             few = self.few if self.few is not None else FEW
             return replace(self, engine=engine, phase_step=step, leap_step=leap_step, few=few)
-        phase_step = self.phase_step if self.phase_step is not None else min(0.05, float(total) ** -0.25)
+        longest = LONGEST_STEP if self.aligned else LONGEST_STEP_UNALIGNED
+        phase_step = self.phase_step if self.phase_step is not None else min(longest, float(total) ** -0.25)
         return replace(self, engine=engine, phase_step=phase_step, leap_step=None, few=None)
 
     def choice(self, experiment: Experiment) -> tuple[str, str]:

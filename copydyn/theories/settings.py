@@ -80,7 +80,7 @@ def as_phase_step(phase_step: Any) -> float | None:
     if real < FINEST_STEP:
         raise BadValue(f"phase_step must be at least {FINEST_STEP:g}, but is {real:g}; leave it out for a sound one.")
     if real > 0.2:
-        raise BadValue(f"phase_step must be at most 0.2, but is {real:g}; the step is of second order in it.")
+        raise BadValue(f"phase_step must be at most 0.2, but is {real:g}; within a step phases follow short series.")
     return real
 
 
