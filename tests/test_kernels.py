@@ -18,7 +18,7 @@ from copydyn.experiment import Experiment
 from copydyn.kernels.flow import begin_step, finish_step, sine_after, workspace
 from copydyn.kernels.per_label import MODE_SMOLIN, REACHED, advance
 from copydyn.kernels.roster import event_log
-from copydyn.rules import Rule
+from copydyn.rules import Harmonic, Rule
 from copydyn.theories import CopyDynamics
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.3j], [0.1, -0.3j, 0.2]])
@@ -191,7 +191,14 @@ def test_steps_carry_the_mean_flow_in_fourth_order(system):
         assert np.allclose(carried_by_kernel(*system, step), carried(*system, step), rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("settings", [{}, {"engine": "agents"}, {"rule": Rule(ratio=1.0 + 1e-12)}], ids=str)
+ENGINES = {
+    "exact": {},
+    "agents": {"engine": "agents"},
+    "family": {"rule": Rule(harmonics=(Harmonic(copy_offset=1e-12),))},
+}
+
+
+@pytest.mark.parametrize("settings", ENGINES.values(), ids=ENGINES)
 def test_the_mean_of_n_does_not_err_with_the_step(settings):
     """With the longest steps that are allowed: 4e-3 off would be seen. By the second order of the step, the control
     that must fail, it would be 4.3e-3; by the law of finite N it is 2e-4.
