@@ -57,6 +57,7 @@ class Workspace(NamedTuple):
     amplitude: np.ndarray
     drift: np.ndarray
     swing: np.ndarray
+    pair: np.ndarray
     turning: np.ndarray
     bend: np.ndarray
     curve: np.ndarray
@@ -65,7 +66,6 @@ class Workspace(NamedTuple):
     traffic: np.ndarray
     lowest: np.ndarray
     highest: np.ndarray
-    pair: np.ndarray
     sine: np.ndarray
     cosine: np.ndarray
     detuning: np.ndarray
@@ -79,10 +79,9 @@ class Workspace(NamedTuple):
 def workspace(labels: int, edges: int) -> Workspace:
     """Allocate the scratch of one run once."""
     return Workspace(
-        *(zeros(labels, np.complex128) for _ in range(5)),
+        *(zeros(size, np.complex128) for size in (*5 * (labels,), edges)),
         *(zeros(labels) for _ in range(6)),
         *(zeros(labels, np.int64) for _ in range(2)),
-        zeros(edges, np.complex128),
         *(zeros(edges) for _ in range(6)),
         *(zeros(edges, np.uint32) for _ in range(2)),
     )
