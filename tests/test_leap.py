@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import verdicts
 from exact import EXACT
+from scipy import stats
 from test_copying import EVEN, TRIANGLE, assert_same_counts, ours, schroedinger
 
 import copydyn
@@ -118,6 +119,27 @@ def test_a_lattice_of_many_clusters_is_that_of_engine_exact_in_law():
     verdicts.assert_same_law(*extinct, detects=0.17)
 
 
+def test_clusters_that_touch_have_the_means_of_engine_exact():
+    """A ring of few labels only, which clusters share out: at no label is the mean off by 0.3 of its spread."""
+    size, replicas = 64, 1500
+    place = 2.0 * np.pi * np.arange(size) / size
+    ket = 1.0 + 0.3 * np.exp(3j * place) + 0.2j * np.exp(-5j * place)
+    experiment = Experiment.of(ring(size, flux=2.0).hamiltonian, ket / np.linalg.norm(ket), [0.0, 1.0])
+    found, expected = (
+        CopyDynamics(2560, engine).evolve(experiment, seed=7, replicas=replicas).counts.values[:, -1]
+        for engine in ("leap", "exact")
+    )
+    spread = expected.std(axis=0)
+    error = np.sqrt(2.0 / replicas)
+    bound = stats.norm.isf(verdicts.FALSE_ALARM / (2 * size)) * error
+    off = np.abs(found.mean(axis=0) - expected.mean(axis=0)) / spread
+    verdicts.assert_power(bound, error, 0.29)
+    assert off.max() < bound
+    assert np.mean((off / error) ** 2) < stats.chi2.isf(verdicts.FALSE_ALARM, size) / size
+    with pytest.raises(AssertionError):  # the control
+        assert (np.abs(found.mean(axis=0) - expected.mean(axis=0)) / spread + 0.29).max() < bound
+
+
 # --- the noise ----------------------------------------------------------------------------------------------------
 
 NOISY = [system for system in AWAY if system.name in ("detuned", "triangle", "flux", "gue", "train")]
@@ -171,7 +193,8 @@ def spread_after(leaps, replicas):
     saved = Saved(np.zeros(shape, np.int64), np.zeros(shape, complex), np.zeros(shape[:2], np.int64))
     cut = Leaps(np.zeros(1), np.array([leaps]), np.array([30]))
     counts, work = np.zeros((replicas, 2), np.int64), leap_scratch(2, 1, 30)
-    how = (stars_of(train), plan, cut, Way(64, 0.1), copies, 2**62, work)
+    undivided = 1e3  # no amplitude bends by so much that a leap would draw its noise in cells
+    how = (stars_of(train), plan, cut, Way(64, 0.1, undivided), copies, 2**62, work)
     advance_leaps(counts, start, names, progress, saved, train, *how)
     rho = schroedinger(*PATH)[0][-1, 0]
     return copies * np.mean((counts[:, 0] / copies - rho) ** 2) / laws.linear_noise(*PATH)[-1, 0, 0]

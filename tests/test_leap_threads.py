@@ -26,6 +26,23 @@ def wave():
     return ket / np.linalg.norm(ket)
 
 
+def fringes():
+    """Two waves against each other: next to every dark fringe labels bend by much of themselves."""
+    place = np.arange(SIZE)
+    ket = np.exp(0.3j * place) + 0.93 * np.exp(-0.3j * place)
+    return ket / np.linalg.norm(ket)
+
+
+@pytest.mark.parametrize("gauge", [0.0, 0.4])
+def test_fringes_have_the_same_bytes_by_any_number_of_threads(gauge):
+    experiment = Experiment.of(chain(gauge), fringes(), [0.0, 0.35, 0.5])
+    here, far = fringes(), np.abs(fringes())
+    slope = np.gradient(here)
+    assert np.mean(np.abs(np.gradient(slope) * here - slope**2) > far**2) > 0.05, "they do bend"
+    alone = CopyDynamics(10**16, "leap").evolve(experiment, seed=3)
+    assert CopyDynamics(10**16, "leap").evolve(experiment, seed=3, jobs=3).identical(alone)
+
+
 @pytest.mark.parametrize("gauge", [0.0, 0.4])
 def test_one_ensemble_has_the_same_bytes_by_any_number_of_threads(gauge):
     experiment = Experiment.of(chain(gauge), wave(), [0.0, 0.35, 0.5])

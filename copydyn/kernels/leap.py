@@ -7,8 +7,9 @@ The state is the amplitudes x_a = sqrt(n_a) exp(-i phi_a). A leap of length h is
    drawn from the Poisson law of mean m = h |J|, J = 2 Im(conj(x_a) h_ab x_b) the current,
 3. half a leap of the mean flow,
 
-except for labels with few copies and their edges, which `few` carries through 1 and 3. The mean flow has no splitting
-error; what the noise does within a leap errs by the square of h. An x_a that is zero stays zero.
+except for labels with few copies and their edges, which `few` carries through 1 and 3, and for the edges of labels that
+bend by much of themselves, whose noise `swift` draws in pieces of the leap. The mean flow has no splitting error; what
+the noise does within a leap errs by the square of h. An x_a that is zero stays zero.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from copydyn.kernels.few import (
     FLOWING,
     MANY,
     STUCK,
+    SWIFT,
     Few,
     carry,
     few_scratch,
@@ -39,6 +41,7 @@ from copydyn.kernels.keyed import stream
 from copydyn.kernels.mean_flow import BUFFER, expand, expand_on, turned_by, value_at
 from copydyn.kernels.memory import zeros
 from copydyn.kernels.per_label import PAUSED, REACHED, STALLED
+from copydyn.kernels.swift import MOMENTS, NOISY, bends, draw_swift, kick_swift, sort_swift
 from copydyn.kernels.variates import next_poisson
 
 BLOCK = 1024
@@ -53,29 +56,27 @@ SEAM = 8
 MARGIN = 3.0
 """Distance, in roots of copies, that the mean flow must keep from few copies: what noise does to it in a leap."""
 
-SWIFT = 0.6
-"""Largest motion of an amplitude in a leap, relative to itself, that the leap is fit for."""
-
-NOISY = 0.2
-"""Largest relative spread of a number of copies by the events of a leap that it is fit for."""
+SAFE = 3.0
+"""What a label that hardly bends has of this distance before it is asked how far it moves."""
 
 WHOLE = 1000.0
 """Copies below which a count is not rounded to make up for others: few are in whole copies anyway."""
 
 MOST_EVENTS = 2**63 - 1
 
-OF_NOISE, OF_CLUSTERS = range(2)
-"""What a random stream is for."""
+OF_NOISE, OF_CLUSTERS, OF_SWIFT = range(3)
+"""What a random stream is for; those of clusters have all odd numbers."""
 
 
 class LeapWork(NamedTuple):
-    """Scratch of a run: complex128 ``terms`` (term, beable) and ``total`` (beable,), uint8 ``kind`` (beable,), float64
-    ``noise`` (edge,), ``moved`` (block,), the events of a block of edges, ``buffer`` (thread, number), and what
-    clusters need.
+    """Scratch of a run: complex128 ``terms`` (term, beable), ``total`` (beable,) and ``moments`` (power, beable), uint8
+    ``kind`` (beable,), float64 ``noise`` (edge,), ``moved`` (block,), the events of a block of edges, ``buffer``
+    (thread, number), and what clusters need.
     """
 
     terms: np.ndarray
     total: np.ndarray
+    moments: np.ndarray
     kind: np.ndarray
     noise: np.ndarray
     moved: np.ndarray
@@ -85,18 +86,24 @@ class LeapWork(NamedTuple):
 
 def leap_scratch(labels: int, edges: int, orders: int, threads: int = 1) -> LeapWork:
     """Allocate it, for expansions up to ``orders``."""
-    terms = zeros(labels * (orders + 1), np.complex128).reshape(orders + 1, labels)
+    terms, moments = (zeros(labels * rows, np.complex128).reshape(rows, labels) for rows in (orders + 1, MOMENTS))
     noise, moved = zeros(edges), zeros(edges // BLOCK + 1)
     buffer = zeros(threads * BUFFER).reshape(threads, BUFFER)
     few = few_scratch(labels, edges)
-    return LeapWork(terms, zeros(labels, np.complex128), zeros(labels, np.uint8), noise, moved, buffer, few)
+    total, kind = zeros(labels, np.complex128), zeros(labels, np.uint8)
+    return LeapWork(terms, total, moments, kind, noise, moved, buffer, few)
 
 
 class Way(NamedTuple):
-    """How leaps are made: ``few``, copies up to which they are counted; ``step``, of the phases of few copies."""
+    """How leaps are made.
+
+    ``few``, copies up to which they are counted; ``step``, of the phases of few copies; ``leap_step``, by which phases
+    turn, and amplitudes bend, in a leap.
+    """
 
     few: int
     step: float
+    leap_step: float
 
 
 @kernel
@@ -115,10 +122,10 @@ def leap(x, copies, length, orders, pulse, edges_of, stars, way, random_state, n
 
     Returns
     -------
-    (status, copy events, labels with few copies)
+    (status, copy events, labels that took more than their share of time)
     """
     labels, blocks = x.size, noise_blocks(edges_of[0].size)
-    events, few, clusters = 0.0, 0, 0
+    events, apart, clusters, swift = 0.0, 0, 0, 0
     reach = stars.reach[pulse]
     block = AT_HAND if SEAM * reach * orders <= AT_HAND else labels  # so many labels stay in the cache, term by term
     sort_out(0, labels, x, work.kind)
@@ -128,25 +135,28 @@ def leap(x, copies, length, orders, pulse, edges_of, stars, way, random_state, n
             last = min(first + block, labels)
             expand(x, first, last, reach, orders, 0.5 * length, work.kind, pulse, stars, *series)
             if half == 0:
-                few += classify(first, last, copies, length, pulse, stars, way, work)
-        if half == 0 and few > 0:
-            clusters = form_clusters(work.kind, pulse, stars, work.few)
+                apart += classify(first, last, copies, length, pulse, stars, way, work)
         for first in range(0, labels, block):
             last = min(first + block, labels)
-            expand_on(first, last, reach, orders, 0.5 * length, work.kind, pulse, stars, few > 0, *series)
+            expand_on(first, last, reach, orders, 0.5 * length, work.kind, pulse, stars, apart > 0, *series)
+        if half == 0 and apart > 0:
+            clusters, swift, more = set_apart(length, orders, pulse, stars, way, random_state, number, place, work)
+            events += more
         status, more = flow(
             x, 0.5 * length, orders, pulse, edges_of, stars, way, clusters, random_state, number, place, half, work
         )
         events += more
         if status == STUCK:
-            return status, events, few
+            return status, events, apart
         if half == 0:
             draw_noise(0, blocks, x, length, edges_of, random_state, number, place, work)
             events += moved_in(blocks, work)
             kick_all(0, labels, x, pulse, stars, work)
+            if swift > 0:
+                kick_swift(x, 0.5 * length, work.kind, pulse, stars, work.moments, work.total, work.buffer[0])
     turned_by(x, stars.centre[pulse] * length)
     keep_copies(x, copies, work.kind)
-    return DONE, events, few
+    return DONE, events, apart
 
 
 @kernel
@@ -158,9 +168,9 @@ def sort_out(first, last, x, kind):
 
 @kernel
 def classify(first, last, copies, length, pulse, stars, way, work):
-    """Tell which labels from ``first`` on, up to ``last``, have few copies in the leap; return how many.
+    """Mark as `SWIFT` the labels from ``first`` on, up to ``last``, that the leap is not fit for; return how many.
 
-    The motion in the leap is bounded by the first terms of the mean flow, whose own turning does not count as motion.
+    Their motion in it is bounded by the first terms of the mean flow, whose own turning does not count as motion.
     """
     found = 0
     floor = math.sqrt(way.few) + MARGIN
@@ -169,14 +179,35 @@ def classify(first, last, copies, length, pulse, stars, way, work):
         if work.kind[a] == DEAD:
             continue
         modulus = _modulus(work.terms[0, a])
-        motion = _motion(a, length, pulse, stars, work.terms)
-        calm = modulus - motion > floor and motion <= SWIFT * modulus
+        calm = not bends(work.terms, a, way.leap_step)
+        if calm and modulus < SAFE * floor:
+            calm = modulus - _motion(a, length, pulse, stars, work.terms) > floor
         allowed = 0.5 * NOISY * NOISY * modulus * modulus * modulus / length
         if calm and (pull <= allowed or _pull(a, pulse, stars, work.terms[0]) <= allowed):
             continue
-        work.kind[a] = FEW
+        work.kind[a] = SWIFT
         found += 1
     return found
+
+
+@kernel
+def set_apart(length, orders, pulse, stars, way, random_state, number, place, work):
+    """Sort the labels that the leap is not fit for, by all terms of its first half; draw the noise of swift ones.
+
+    Returns
+    -------
+    (clusters, swift labels, copy events)
+    """
+    floor, half, clusters, events = math.sqrt(way.few) + MARGIN, 0.5 * length, 0, 0.0
+    few, swift = sort_swift(orders, half, floor, pulse, stars, way.leap_step, work.kind, work.terms, work.few)
+    if few > 0:
+        clusters = form_clusters(number, work.kind, pulse, stars, work.few)
+    if swift > 0:
+        events = draw_swift(
+            orders, half, pulse, stars, way.leap_step, random_state, number, place, OF_SWIFT,
+            work.kind, work.terms, work.moments,
+        )  # fmt: skip
+    return clusters, swift, events
 
 
 @kernel
@@ -224,7 +255,7 @@ def flow(x, length, orders, pulse, edges_of, stars, way, clusters, random_state,
             _hand_over(x, work)
             return DONE, events
         for a in range(x.size):
-            if work.kind[a] == MANY:
+            if work.kind[a] == MANY or work.kind[a] == SWIFT:
                 work.total[a] = value_at(work.terms, orders, a, until / rest)
         _hand_over(x, work)
         rest -= until
@@ -273,7 +304,7 @@ def _hand_over(x, work):
             x[a] = few.label[a].outcome
             if x[a] == 0.0:
                 work.kind[a] = DEAD
-        elif work.kind[a] == MANY:
+        elif work.kind[a] != DEAD:
             there = work.total[a]
             if few.label[a].gain != 0.0 or few.label[a].push != 0.0:
                 there = kicked(there + few.label[a].push, few.label[a].gain)
@@ -335,14 +366,14 @@ def keep_copies(x, copies, kind):
     counted, carried = 0.0, 0.0
     for a in range(x.size):
         square = x[a].real * x[a].real + x[a].imag * x[a].imag
-        if kind[a] == MANY:
+        if kind[a] == MANY or kind[a] == SWIFT:
             carried += square
         else:
             counted += square
     if carried > 0.0 and counted < copies:
         factor = math.sqrt((copies - counted) / carried)
         for a in range(x.size):
-            if kind[a] == MANY:
+            if kind[a] == MANY or kind[a] == SWIFT:
                 x[a] *= factor
 
 
@@ -404,7 +435,7 @@ def advance_leaps(counts, x, random_state, progress, saved, train, stars, plan, 
             while number < leaps.leaps[place]:
                 if budget <= 0:
                     return PAUSED, replica
-                status, events, few = leap(
+                status, events, apart = leap(
                     x[replica], copies, length, leaps.orders[place], pulse, edges_of, stars, way,
                     random_state[replica], number, place, work,
                 )  # fmt: skip
@@ -412,7 +443,7 @@ def advance_leaps(counts, x, random_state, progress, saved, train, stars, plan, 
                     return STALLED, replica
                 come_further(number, length, events, replica, progress, plan, leaps)
                 number += 1
-                budget -= 100 + (leaps.orders[place] + 2) * (labels + 2 * (high - low)) + 1000 * few
+                budget -= 100 + (leaps.orders[place] + 2) * (labels + 2 * (high - low)) + 1000 * apart
             arrive(counts, x, copies, replica, progress, saved, plan)
     return REACHED, x.shape[0]
 

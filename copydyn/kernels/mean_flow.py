@@ -108,10 +108,7 @@ def _orders(begin, end, first, last, reach, orders, length, kind, pulse, stars, 
         beyond = reach * (orders - order)
         low, high = max(0, first - beyond), min(total.size, last + beyond)
         before, after = terms[_row(order - 1, keep)], terms[_row(order, keep)]
-        if stars.band_first[pulse + 1] > stars.band_first[pulse]:
-            _next_by_bands(before, after, length / order, kind, pulse, stars, low, high, buffer)
-        else:
-            _next_by_rows(before, after, length / order, kind, pulse, stars, low, high)
+        next_terms(before, after, length / order, kind, pulse, stars, low, high, buffer)
         _add(after[first:last], total[first:last])
 
 
@@ -122,8 +119,17 @@ def _row(order, keep):
 
 
 @kernel
+def next_terms(before, after, step, kind, pulse, stars, first, last, buffer):
+    """-i step h v of the labels from ``first`` on, up to ``last``: of v ``before`` into ``after``."""
+    if stars.band_first[pulse + 1] > stars.band_first[pulse]:
+        _next_by_bands(before, after, step, kind, pulse, stars, first, last, buffer)
+    else:
+        _next_by_rows(before, after, step, kind, pulse, stars, first, last)
+
+
+@kernel
 def _next_by_rows(before, after, step, kind, pulse, stars, first, last):
-    """-i step h v of the labels from ``first`` on, up to ``last``, label by label."""
+    """The same label by label."""
     diagonal, begin = stars.diagonal[pulse], stars.first[pulse]
     real = stars.real[pulse]
     for a in range(first, last):
@@ -215,6 +221,17 @@ def slope_at(terms, orders, label, share):
     for order in range(orders - 1, 0, -1):
         value = value * share + order * terms[order, label]
     return value
+
+
+@kernel
+def course_at(terms, orders, label, share):
+    """x_label, and its first and second derivative by s/length, there."""
+    value, slope, curvature = terms[orders, label], 0.0j, 0.0j
+    for order in range(orders - 1, -1, -1):
+        curvature = curvature * share + slope
+        slope = slope * share + value
+        value = value * share + terms[order, label]
+    return value, slope, 2.0 * curvature
 
 
 @kernel

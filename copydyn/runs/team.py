@@ -17,7 +17,7 @@ import numpy as np
 
 from copydyn.kernels import leap as kernels
 from copydyn.kernels import mean_flow
-from copydyn.kernels.few import DONE, STUCK, form_clusters
+from copydyn.kernels.few import DONE, STUCK
 from copydyn.kernels.mean_flow import Stars
 
 WORTH = 2**15
@@ -78,26 +78,30 @@ class Team:
         def kick(_: int, first: int, last: int) -> None:
             kernels.kick_all(first, last, x, pulse, stars, work)
 
-        events, few, clusters = 0.0, 0, 0
+        events, apart, clusters, swift = 0.0, 0, 0, 0
         kernels.sort_out(0, labels, x, work.kind)
         for half in range(2):
             if half == 0:
-                few = sum(self._each(labels, begin))
-                clusters = form_clusters(work.kind, pulse, stars, work.few) if few > 0 else 0
+                apart = sum(self._each(labels, begin))
             else:
                 self._each(labels, expand)
             self._each(labels, expand_on)
+            if half == 0 and apart > 0:
+                clusters, swift, more = kernels.set_apart(length, orders, pulse, stars, way, *name, work)
+                events += more
             status, more = kernels.flow(x, span, orders, pulse, edges_of, stars, way, clusters, *name, half, work)
             events += more
             if status == STUCK:
-                return int(status), events, few
+                return int(status), events, apart
             if half == 0:
                 self._each(blocks, draw)
                 events += kernels.moved_in(blocks, work)
                 self._each(labels, kick)
+                if swift > 0:
+                    kernels.kick_swift(x, span, work.kind, pulse, stars, work.moments, work.total, work.buffer[0])
         mean_flow.turned_by(x, stars.centre[pulse] * length)
         kernels.keep_copies(x, copies, work.kind)
-        return DONE, events, few
+        return DONE, events, apart
 
     def _each(self, size: int, phase: Callable[[int, int, int], Any]) -> list[Any]:
         """Share out 0..size-1; return what comes back."""

@@ -440,7 +440,7 @@ class CopyDynamics:
         plan = leap_plan(experiment, plan_of(experiment), stars, self.leap_step, total)
         reach, orders = int(stars.reach.max(initial=0)), most_orders(plan.leaps)
         team = team_of(jobs, experiment.system.size, reach, orders)
-        return Leaping(stars, plan, Way(self.few, self.phase_step), total, team)
+        return Leaping(stars, plan, Way(self.few, self.phase_step, self.leap_step), total, team)
 
     def _require_room(self, experiment: Experiment, replicas: int) -> None:
         """Refuse a run that memory would not hold, before anything is computed."""
