@@ -41,13 +41,6 @@ order; what is left out is by the square of the angle of the leap smaller."""
 MOST = 16
 """Labels that a cluster takes: each step looks at all of them."""
 
-LEAST = 9
-"""Labels that a cluster takes at least, where there are more: from this to `MOST` the number changes from leap to leap.
-
-What two clusters do to each other within half a leap they feel at its end only. It is of second order in the leap, but
-always the same way: at a seam that stayed, means would come to be off by a tenth of a copy.
-"""
-
 FLOWING_STEP = 0.15
 """Largest relative change of a flowing amplitude in a step."""
 
@@ -109,10 +102,8 @@ def few_scratch(labels: int, edges: int) -> Few:
 
 
 @kernel
-def form_clusters(number, kind, pulse, stars, few):
+def form_clusters(kind, pulse, stars, few):
     """Join few labels that are neighbours to clusters of at most `MOST`; return how many there are.
-
-    Their sizes hang on the ``number`` of the leap, so that the seams between them move.
 
     Cluster c > 0 has the labels ``few.roll[few.first[c - 1]:few.first[c]]``, whose ``few.mark`` is c.
     """
@@ -125,7 +116,6 @@ def form_clusters(number, kind, pulse, stars, few):
         if kind[seed] != FEW or few.label[seed].mark > 0:
             continue
         clusters += 1
-        most = LEAST + (5 * number + 3 * clusters) % (MOST + 1 - LEAST)
         start, done = listed, listed
         few.roll[listed], few.label[seed].mark = seed, clusters
         listed += 1
@@ -134,7 +124,7 @@ def form_clusters(number, kind, pulse, stars, few):
             done += 1
             for place in range(begin[a], begin[a + 1]):
                 b = other[place]
-                if kind[b] == FEW and few.label[b].mark == 0 and listed < start + most:
+                if kind[b] == FEW and few.label[b].mark == 0 and listed < start + MOST:
                     few.label[b].mark = clusters
                     few.roll[listed] = b
                     listed += 1

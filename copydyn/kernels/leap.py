@@ -201,7 +201,7 @@ def set_apart(length, orders, pulse, stars, way, random_state, number, place, wo
     floor, half, clusters, events = math.sqrt(way.few) + MARGIN, 0.5 * length, 0, 0.0
     few, swift = sort_swift(orders, half, floor, pulse, stars, way.leap_step, work.kind, work.terms, work.few)
     if few > 0:
-        clusters = form_clusters(number, work.kind, pulse, stars, work.few)
+        clusters = form_clusters(work.kind, pulse, stars, work.few)
     if swift > 0:
         events = draw_swift(
             orders, half, pulse, stars, way.leap_step, random_state, number, place, OF_SWIFT,
