@@ -19,6 +19,7 @@ from copydyn.kernels import leap as kernels
 from copydyn.kernels import mean_flow
 from copydyn.kernels.few import DONE, STUCK
 from copydyn.kernels.mean_flow import Stars
+from copydyn.kernels.swift import kick_swift
 
 WORTH = 2**15
 """Labels from which on it is worth sharing out a leap: a phase then takes longer than threads take to meet."""
@@ -98,7 +99,7 @@ class Team:
                 events += kernels.moved_in(blocks, work)
                 self._each(labels, kick)
                 if swift > 0:
-                    kernels.kick_swift(x, span, work.kind, pulse, stars, work.moments, work.total, work.buffer[0])
+                    kick_swift(x, span, work.kind, pulse, stars, work.moments, work.total, work.buffer[0])
         mean_flow.turned_by(x, stars.centre[pulse] * length)
         kernels.keep_copies(x, copies, work.kind)
         return DONE, events, apart
