@@ -12,14 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from copydyn.layout import NARROWEST, WIDEST, columns, fitted
 from copydyn.refusal import Refusal
 from copydyn.sweeps import commands
 from copydyn.version import __version__
 
 HOLDS, DOES_NOT_HOLD, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
-_EPILOG = """\
+_EPILOG = f"""\
 exit code: 0 the claim holds (or there is none), 1 it does not, 2 bad input.
+
+What is printed fits the screen, or the number of columns in COLUMNS, from {NARROWEST} to {WIDEST}; on a narrower one \
+it is as for {NARROWEST}. What is kept in files is {WIDEST} columns wide.
 
 examples:
   python -m copydyn list
@@ -34,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± gets a question mark, not a traceback
     arguments = _parsed(argv)
+    if arguments.command is None:
+        return HOLDS  # the help was asked for, and has been printed
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
@@ -117,21 +123,32 @@ def _list(_: argparse.Namespace) -> int:
 _COMMANDS = {"scenario": _scenario, "explain": _explain, "list": _list}
 
 
+class _Help(argparse.HelpFormatter):
+    """Help that fits the screen, with the lines of its examples as they are."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=columns())
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return fitted(text, width, hanging="")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser, as are those of its commands, whose help is `_Help`."""
+
+    def __init__(self, **about: Any) -> None:
+        super().__init__(formatter_class=_Help, **about)
+
+
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="copydyn",
         description="Simulate Smolin's copy dynamics and judge it by the Schrödinger equation.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"copydyn {__version__}")
-    parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    scenario = parsers.add_parser(
-        "scenario",
-        help="run a scenario and check its claim",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    scenario = parsers.add_parser("scenario", help="run a scenario and check its claim", epilog=_EPILOG)
     scenario.add_argument("scenario", metavar="NAME_OR_PATH", help="a shipped scenario, or the path of a TOML file")
     scenario.add_argument("overrides", metavar="table.key=value", nargs="*", help="values in place of the file's")
     scenario.add_argument("--out", metavar="DIR", default="results", help="where the result's folder goes (results)")
@@ -160,6 +177,8 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     commands.add(parsers, _jobs, _cores())
     parsers.add_parser("list", help="name the shipped scenarios and what they claim")
     arguments, rest = parser.parse_known_args(argv)
+    if arguments.command is None and not rest:
+        parser.print_help()
     unknown = [word for word in rest if word.startswith("-") or not hasattr(arguments, "overrides")]
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -198,7 +217,7 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
 def _say(text: str) -> None:
     """Print ``text``; a reader who has left early, as `head` does, changes neither the run nor its verdict."""
     try:
-        print(text, flush=True)
+        print(fitted(text, columns()), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -17,6 +17,7 @@ from copydyn import laws, report, result, store
 from copydyn.claims import Finding
 from copydyn.comparison import compare
 from copydyn.experiment import Experiment
+from copydyn.layout import columns
 from copydyn.refusal import Refusal
 from copydyn.rules import Rule
 from copydyn.runs import checkpoint
@@ -90,10 +91,11 @@ def run(
     experiment, replicas = scenario.experiment, scenario.run.replicas
     reference = Schrodinger().evolve(experiment)  # before the run, which a refusal of it would lose
     kept = _checkpoints(scenario, seed, out)
-    results = {}
+    results, told = {}, set()
     for name, theory in scenario.theories.items():
         if announced := getattr(theory, "announce", lambda _: "")(experiment):
-            say(report.foreseen(name, announced))
+            say(report.foreseen(name if len(scenario.theories) > 1 else "", announced, columns()))
+            told.add(name)
         if kept[name].exists():
             say(f"  going on from {kept[name]}")
         keep = Checkpoint(kept[name], every)
@@ -111,14 +113,14 @@ def run(
         findings = [claim.settle(results, comparisons) for claim in scenario.claims]
     except Refusal as refusal:  # what was computed is kept all the same
         fault = refusal
-    table = report.table(scenario.title, results, comparisons, findings, scenario.description)
-    say(table)
+    what = scenario.title, results, comparisons, findings, scenario.description
+    say(report.table(*what, width=columns(), told=told))
     files = {
         "scenario.toml": scenario.as_run(seed).encode(),
         **{f"result{part}.nc": _netcdf(results[name]) for name, part in _parts(results)},
         "reference.nc": _netcdf(reference),
         **{f"comparison{part}.nc": _netcdf(comparisons[name]) for name, part in _parts(results)},
-        "table.txt": f"{table}\n".encode(),
+        "table.txt": f"{report.table(*what)}\n".encode(),
         "versions.json": _versions().encode(),
     }
     if picture:

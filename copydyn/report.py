@@ -1,44 +1,92 @@
-"""The table at the end of a run: what ran, what was found, what finite N gives, and whether the claim holds."""
+"""The table at the end of a run: what ran, what was found, what finite N gives, and whether the claim holds.
+
+`numbers` gives what it shows as numbers, `table` writes them down.
+"""
 
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from copydyn.claims import Finding
+from copydyn.layout import WIDEST, entry, grid, natural_width, paragraphs
 from copydyn.observables import mean_coherence
 from copydyn.wording import alignment, plural, plus_minus
 
-WIDTH = 100
+ROUNDING = 1e-12
+"""Distances of probabilities, and energies relative to those of the run, that are rounding and no result."""
 
-ROUNDING = 1e-9
-"""Work, in units of energy, that no pulse has done."""
-
-_OF_ENSEMBLES = {
-    "mean_energy": "mean energy at the end",
-    "energy_variance": "energy variance at the end",
-    "entropy": "entropy at the end",
-    "trace_distance": "distance from rest at the end",
-}
-"""Numbers over time of an ensemble without noise, as they are called in tables."""
-
-_MARGIN = "  "
-_FIRST = 14
-_LAW = "\0"  # ends the name of the row below a quantity
+WORKLESS = 1e-9
+"""Work, relative to the energies of the run, that no pulse has done."""
 
 
-class Row(NamedTuple):
-    """A quantity, its value with error, what finite N gives, and a remark on the latter."""
+class Number(NamedTuple):
+    """What a theory gives for one quantity, a key of `QUANTITIES`; NaN where there is no error or nothing expected."""
+
+    key: str
+    theory: str
+    value: float
+    error: float = math.nan
+    expected: float = math.nan
+
+
+class Quantity(NamedTuple):
+    """How a quantity is called.
+
+    Parameters
+    ----------
+    name : str
+        In the table, which is about the last save time.
+    expected : str
+        What the number is that stands beside it, where the column's head does not say so.
+    below : str
+        The same as the name of a row of its own.
+    digits : int
+        Of a number without an error, and of what is expected.
+    energies : int or None
+        Its unit is so many energies; None where a small value is no rounding.
+    """
 
     name: str
-    found: str
     expected: str = ""
-    remark: str = ""
+    below: str = ""
+    digits: int = 4
+    energies: int | None = 0
+
+
+QUANTITIES = {
+    "infidelity": Quantity("N x infidelity", below="  finite N gives", energies=None),
+    "max_deviation": Quantity(
+        "max deviation from |psi|^2", "the s.d. of the noisiest label", "  finite N: the noisiest s.d."
+    ),
+    "worst_deviation": Quantity("  its largest value on the way"),
+    "total_variation": Quantity("total variation from |psi|^2", "by noise alone", "  finite N: by noise alone"),
+    "worst_total_variation": Quantity("  its largest value on the way"),
+    "energy_drift": Quantity("energy gained", "the work of the pulses", "  the work of the pulses", energies=1),
+    "mean_energy": Quantity("mean energy", digits=6, energies=1),
+    "energy_variance": Quantity("energy variance", digits=6, energies=2),
+    "entropy": Quantity("entropy", digits=6),
+    "trace_distance": Quantity("distance from rest", digits=6),
+    "coherence": Quantity("mean coherence"),
+    "extinct": Quantity("extinct labels"),
+    "events": Quantity("copy events a replica"),
+}
+"""By the names of variables, in the order of the table."""
+
+AT = "at the end"
+
+_OF_ENSEMBLES = ("mean_energy", "energy_variance", "entropy", "trace_distance")
+"""Numbers over time of an ensemble without noise."""
+
+
+def numbers(results: Mapping[str, xr.Dataset], comparisons: Mapping[str, xr.Dataset]) -> list[Number]:
+    """Give every number of the table, in its order; results and comparisons by the theory's name."""
+    found = [number for name in results for number in _numbers(name, results[name], comparisons[name])]
+    return sorted(found, key=lambda number: list(QUANTITIES).index(number.key))  # of each, in the order of the theories
 
 
 def table(
@@ -47,29 +95,41 @@ def table(
     comparisons: Mapping[str, xr.Dataset],
     findings: Sequence[Finding] = (),
     description: str = "",
+    *,
+    width: int = WIDEST,
+    told: Collection[str] = (),
 ) -> str:
-    """Write the report as plain text, at most `WIDTH` columns wide; results and comparisons by the theory's name."""
-    lines = [*textwrap.wrap(title, WIDTH)]
-    for paragraph in description.split("\n\n"):
-        lines += textwrap.wrap(paragraph, WIDTH, initial_indent=_MARGIN, subsequent_indent=_MARGIN)
-    lines.append("")
-    for name, text in _what_ran(results):
-        lines += _entry(name, text)
-    lines += ["", *_figures(results, comparisons), ""]
+    """Write the report as plain text.
+
+    Parameters
+    ----------
+    title, description : str
+    results, comparisons : mapping of str to Dataset
+        By the theory's name.
+    findings : sequence of Finding
+    width : int
+        Columns.
+    told : collection of str
+        Theories of which was said before the run what they foresee (`foreseen`), and which need not say it again.
+    """
+    lines = [*paragraphs(title, width, ""), *paragraphs(description, width), ""]
+    for name, text in _what_ran(results, told):
+        lines += entry(name, text, width)
+    lines += ["", *_figures(results, comparisons, width), ""]
     for name, comparison in comparisons.items():
         whose = f"'{name}' " if len(comparisons) > 1 else ""
-        lines += _entry("verdict", f"{whose}{comparison.attrs['verdict']}: {comparison.attrs['sentence']}")
+        lines += entry("verdict", f"{whose}{comparison.attrs['verdict']}: {comparison.attrs['sentence']}", width)
     for finding in findings:
-        lines += _entry("claim", f"{'holds' if finding.holds else 'DOES NOT HOLD'}: {finding.sentence}")
+        lines += entry("claim", f"{'holds' if finding.holds else 'DOES NOT HOLD'}: {finding.sentence}", width)
     return "\n".join(line.rstrip() for line in lines)
 
 
-def foreseen(name: str, text: str) -> str:
-    """Write what a theory knows of a run before it begins."""
-    return "\n".join(_entry("foreseen", f"'{name}' {text}"))
+def foreseen(name: str, text: str, width: int = WIDEST) -> str:
+    """Write what a theory knows of a run before it begins; the name may be empty."""
+    return "\n".join(entry("foreseen", f"'{name}' {text}" if name else text, width))
 
 
-def _what_ran(results: Mapping[str, xr.Dataset]) -> Iterator[tuple[str, str]]:
+def _what_ran(results: Mapping[str, xr.Dataset], told: Collection[str]) -> Iterator[tuple[str, str]]:
     result = max(results.values(), key=lambda result: "seed" in result.attrs)  # some theories draw no numbers
     attrs, times = result.attrs, result["time"].values
     hbar = "" if attrs["hbar"] == 1.0 else f", hbar = {attrs['hbar']:g}"
@@ -79,7 +139,7 @@ def _what_ran(results: Mapping[str, xr.Dataset]) -> Iterator[tuple[str, str]]:
         own = f"'{name}' " if name != one.attrs["theory"] else ""
         yield "theory", f"{own}{one.attrs['theory']}{''.join(_settings(one))}"
     for name, one in results.items():
-        if "about" in one.attrs:
+        if "about" in one.attrs and name not in told:
             whose = f"'{name}' " if len(results) > 1 else ""
             yield "foreseen", f"{whose}{one.attrs['about']}"
     for name, one in results.items():
@@ -99,44 +159,6 @@ def _about_leaps(result: xr.Dataset) -> str:
     share = float(attrs["leap_error"]) / noise
     said = f"{attrs['leaps']}, whose mean is off by less than {attrs['leap_error']:.2g}, {share:.2g} of the noise"
     return f"{said}: bias-limited" if attrs["bias_limited"] else said
-
-
-def _figures(results: Mapping[str, xr.Dataset], comparisons: Mapping[str, xr.Dataset]) -> list[str]:
-    """Write the numbers: a column for each of several theories, or one block below another where that is too wide."""
-    rows = {name: list(_rows(results[name], comparisons[name])) for name in results}
-    if len(rows) > 1:
-        grid = _columns(rows)
-        if max(map(len, grid)) <= WIDTH:
-            return grid
-    blocks: list[str] = []
-    for name, own in rows.items():
-        head = [] if len(rows) == 1 else [*([""] if blocks else []), *_entry("theory", f"'{name}'")]
-        blocks += [*head, *_grid([Row("", "found", "finite N gives"), *own])]
-    return blocks
-
-
-def _columns(rows: Mapping[str, list[Row]]) -> list[str]:
-    """Write what was found, below it what finite N gives, in a column for each theory."""
-    cells: dict[str, dict[str, str]] = {}
-    for theory, own in sorted(rows.items(), key=lambda item: -len(item[1])):  # who has most rows sets the order
-        for row in own:
-            cells.setdefault(row.name, {})[theory] = row.found
-            law = cells.setdefault(f"{row.name}{_LAW}", {})
-            if row.expected:
-                law[theory] = row.expected
-    first = max(len(_label(name)) for name in cells)
-    widths = {name: max(len(name), *(len(row.get(name, "")) for row in cells.values())) for name in rows}
-    head = f"{_MARGIN}{'':<{first}}" + "".join(f"  {name:<{width}}" for name, width in widths.items())
-    lines = [head.rstrip()]
-    for name, cell in cells.items():
-        if cell:
-            entries = "".join(f"  {cell.get(theory, ''):<{width}}" for theory, width in widths.items())
-            lines.append(f"{_MARGIN}{_label(name):<{first}}{entries}".rstrip())
-    return [lines[0], _MARGIN + "-" * (max(map(len, lines)) - len(_MARGIN)), *lines[1:]]
-
-
-def _label(name: str) -> str:
-    return "  finite N gives" if name.endswith(_LAW) else name
 
 
 def _settings(result: xr.Dataset) -> Iterator[str]:
@@ -162,51 +184,103 @@ def _settings(result: xr.Dataset) -> Iterator[str]:
         yield f", admixture {admixture.strip('(').split(',')[0]}"
 
 
-def _rows(result: xr.Dataset, comparison: xr.Dataset) -> Iterator[Row]:
+def _figures(results: Mapping[str, xr.Dataset], comparisons: Mapping[str, xr.Dataset], width: int) -> list[str]:
+    """Write the numbers: a column for each of several theories, or one block below another where that is too wide."""
+    found = {name: [number for number in numbers(results, comparisons) if number.theory == name] for name in results}
+    if len(results) > 1 and natural_width(rows := _columns(results, found)) <= width:
+        return grid(rows, width)
+    blocks: list[str] = []
+    for name, result in results.items():
+        head = [] if len(results) == 1 else [*([""] if blocks else []), *entry("theory", f"'{name}'", width)]
+        block = _block(result, found[name])
+        if natural_width(block) > width:
+            block = _columns({name: result}, found, heads=["found"])
+        blocks += [*head, *grid(block, width)]
+    return blocks
+
+
+def _block(result: xr.Dataset, found: Sequence[Number]) -> list[list[str]]:
+    """Write what was found and, beside it, what is expected."""
+    rows = [[AT, "found", "finite N gives" if "copies" in result.attrs else "expected"]]
+    for number in found:
+        quantity, expected = QUANTITIES[number.key], _expected(number)
+        remark = f", {quantity.expected}" if expected and quantity.expected else ""
+        rows.append([quantity.name, _found(number, result), f"{expected}{remark}"])
+    return rows if any(row[2] for row in rows[1:]) else [row[:2] for row in rows]
+
+
+def _columns(
+    results: Mapping[str, xr.Dataset], found: Mapping[str, Sequence[Number]], heads: Sequence[str] = ()
+) -> list[list[str]]:
+    """Write what was found and, below it, what is expected, in a column for each theory."""
+    rows = [[AT, *(heads or results)]]
+    of = {(number.key, name): number for name, own in found.items() for number in own}
+    for key, quantity in QUANTITIES.items():
+        row = {name: of[key, name] for name in results if (key, name) in of}
+        below = {name: expected for name, number in row.items() if (expected := _expected(number))}
+        if row:
+            rows.append([quantity.name, *(_found(row[name], results[name]) if name in row else "" for name in results)])
+        if below:
+            rows.append([quantity.below, *(below.get(name, "") for name in results)])
+    return rows
+
+
+def _found(number: Number, result: xr.Dataset) -> str:
+    """Write a value with its error."""
+    quantity = QUANTITIES[number.key]
+    if quantity.energies is not None:
+        noise = ROUNDING * _energy(result) ** quantity.energies
+        if 0.0 < abs(number.value) + np.nan_to_num(number.error) < noise:
+            return f"< {noise:.0e}"
+    said = plus_minus(number.value, number.error, quantity.digits)
+    return f"{said} of {result.sizes['beable']}" if number.key == "extinct" else said
+
+
+def _expected(number: Number) -> str:
+    if math.isinf(number.expected):
+        return "diverges"
+    return "" if math.isnan(number.expected) else f"{number.expected:.{QUANTITIES[number.key].digits}g}"
+
+
+def _energy(result: xr.Dataset) -> float:
+    """Say how large the energies of a run are: the mean one, or hbar by the time that it takes."""
+    times = result["time"].values
+    means = [result[name].values for name in ("energy", "mean_energy") if name in result]
+    largest = max((float(np.abs(values).max()) for values in means), default=0.0)
+    return max(largest, float(result.attrs["hbar"]) / max(float(times[-1] - times[0]), np.finfo(float).tiny))
+
+
+def _numbers(theory: str, result: xr.Dataset, comparison: xr.Dataset) -> Iterator[Number]:
     last = comparison.isel(time=-1)
+
+    def measured(key: str, scale: float = 1.0, expected: float = math.nan) -> Number:
+        return Number(key, theory, scale * float(last[key]), scale * float(last[f"{key}_error"]), expected)
+
     if "infidelity" in last and "copies" in result.attrs:
         copies = int(result.attrs["copies"])
-        law = f"{copies * float(last['predicted_infidelity']):.4g}" if "predicted_infidelity" in last else ""
-        yield Row("N x infidelity at the end", _value(last, "infidelity", copies), law)
+        law = copies * float(last["predicted_infidelity"]) if "predicted_infidelity" in last else math.nan
+        yield measured("infidelity", copies, law)
     noise = np.asarray(last["predicted_deviation"].values) if "predicted_deviation" in last else np.array([np.nan])
-    known = bool(np.all(np.isfinite(noise)))
-    largest = (f"{noise.max():.3g}", "the s.d. of the noisiest label") if known else ("", "")
-    total = (f"{0.5 * math.sqrt(2.0 / math.pi) * noise.sum():.3g}", "by noise alone") if known else ("", "")
-    yield Row("max |n/N - |psi|^2| at the end", _value(last, "max_deviation"), *largest)
-    yield Row("  its largest value on the way", _value(comparison, "worst_deviation"))
-    yield Row("total variation at the end", _value(last, "total_variation"), *total)
-    yield Row("  its largest value on the way", _value(comparison, "worst_total_variation"))
+    largest, total = float(noise.max()), 0.5 * math.sqrt(2.0 / math.pi) * float(noise.sum())
+    yield measured("max_deviation", expected=largest)
+    yield measured("worst_deviation")
+    yield measured("total_variation", expected=total)
+    yield measured("worst_total_variation")
     if "energy_drift" in last:
         work = float(last["expected_energy_drift"]) if "expected_energy_drift" in last else 0.0
-        by_pulses = (f"{work:.4g}", "the work of the pulses") if abs(work) > ROUNDING else ("", "")
-        yield Row("energy gained", _value(last, "energy_drift"), *by_pulses)
-    for variable, said in _OF_ENSEMBLES.items():
-        if variable in result:
-            yield Row(said, f"{float(result[variable][-1]):.6g}")
+        done = abs(work) > WORKLESS * _energy(result)
+        yield measured("energy_drift", expected=work if done else math.nan)
+    for key in _OF_ENSEMBLES:
+        if key in result:
+            yield Number(key, theory, float(result[key][-1]))
     if "coherence" in result:
         coherence = mean_coherence(result).isel(time=-1).values
-        error = coherence.std(ddof=1) / math.sqrt(coherence.size) if coherence.size > 1 else math.nan
-        yield Row("mean coherence at the end", plus_minus(float(coherence.mean()), float(error)))
+        error = float(coherence.std(ddof=1)) / math.sqrt(coherence.size) if coherence.size > 1 else math.nan
+        yield Number("coherence", theory, float(coherence.mean()), error)
     if "extinct" in last:
-        yield Row("extinct labels at the end", f"{_value(last, 'extinct')} of {result.sizes['beable']}")
+        yield measured("extinct")
     if "events" in result:
-        yield Row("copy events a replica", f"{float(result['events'].isel(time=-1).mean()):.4g}")
-
-
-def _value(comparison: xr.Dataset, name: str, scale: float = 1.0) -> str:
-    return plus_minus(scale * float(comparison[name]), scale * float(comparison[f"{name}_error"]))
-
-
-def _grid(rows: list[Row]) -> list[str]:
-    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
-    laws = [f"{row.expected}, {row.remark}" if row.remark else row.expected for row in rows]
-    lines = [f"{_MARGIN}{row.name:<{first}}   {row.found:<{second}}   {law}" for row, law in zip(rows, laws)]
-    return [lines[0], _MARGIN + "-" * (max(len(line.rstrip()) for line in lines) - len(_MARGIN)), *lines[1:]]
-
-
-def _entry(name: str, text: str) -> list[str]:
-    rest = " " * (len(_MARGIN) + _FIRST)
-    return textwrap.wrap(text, WIDTH, initial_indent=f"{_MARGIN}{name:<{_FIRST}}", subsequent_indent=rest)
+        yield Number("events", theory, float(result["events"].isel(time=-1).mean()))
 
 
 def _whole(number: int) -> str:

@@ -8,6 +8,12 @@ import pytest
 from copydyn.refusal import BadType, BadValue, Refusal
 
 
+@pytest.fixture(autouse=True)
+def _a_wide_screen(monkeypatch):
+    """Print as wide as can be, wherever the tests run."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 @pytest.fixture
 def refuses():
     """Assert that a call is refused in one sentence of the right kind which names the fault."""

@@ -19,7 +19,7 @@ from copydyn.foresight import explain
 from copydyn.foresight.probe import first_part, probe
 from copydyn.foresight.stages import Stage, covariance_seconds, stages_of
 from copydyn.laws import NodeCrossing
-from copydyn.report import WIDTH
+from copydyn.layout import WIDEST
 from copydyn.scenario import load
 from copydyn.theories import CopyDynamics, Schrodinger
 from copydyn.wording import duration, size
@@ -210,7 +210,7 @@ def told(capsys):
         assert main(["explain", *map(str, arguments)]) == code
         printed = capsys.readouterr()
         assert printed.err == ""
-        assert max(map(len, printed.out.splitlines())) <= WIDTH
+        assert max(map(len, printed.out.splitlines())) <= WIDEST
         return printed.out
 
     return run

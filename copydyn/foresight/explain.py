@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -16,8 +15,8 @@ from copydyn.foresight.probe import Cost, copies_in_all, probe
 from copydyn.foresight.stages import MOST_BEATS, MOST_LABELS, Stage, covariance_seconds, stages_of
 from copydyn.inputs import as_real
 from copydyn.laws import NodeCrossing
+from copydyn.layout import columns, entry, grid, paragraphs
 from copydyn.refusal import BadValue
-from copydyn.report import WIDTH
 from copydyn.scenario import Scenario
 from copydyn.theories import CopyDynamics
 from copydyn.theory import Theory
@@ -40,9 +39,6 @@ FINEST = 1e-12
 
 ANY = "any"
 
-_MARGIN = "  "
-_FIRST = 14
-
 
 class Row(NamedTuple):
     """A quantity and two values of it."""
@@ -60,7 +56,7 @@ class Item(NamedTuple):
 
 
 def explain(scenario: Scenario, precision: Any = 0.01) -> str:
-    """Foresee a run, as plain text at most `report.WIDTH` columns wide.
+    """Foresee a run, as plain text that is no wider than the screen.
 
     Parameters
     ----------
@@ -80,7 +76,7 @@ def explain(scenario: Scenario, precision: Any = 0.01) -> str:
             "try 0.01."
         )
     run = scenario.run
-    lines = [*textwrap.wrap(scenario.title, WIDTH), ""]
+    lines = [*paragraphs(scenario.title, columns(), ""), ""]
     for name, theory in scenario.theories.items():
         lines += [f"{name}:", ""] if len(scenario.theories) > 1 else []
         lines += [*foresee(scenario.experiment, theory, run.replicas, run.seed or 0, wanted), ""]
@@ -325,17 +321,11 @@ def _costs(cost: Cost, replicas: int) -> Iterator[Item]:
 
 
 def _items(items: Iterator[Item] | list[Item]) -> list[str]:
-    rest = " " * (len(_MARGIN) + _FIRST)
-    lines: list[str] = []
-    for name, text in items:
-        lines += textwrap.wrap(text, WIDTH, initial_indent=f"{_MARGIN}{name:<{_FIRST}}", subsequent_indent=rest)
-    return lines
+    return [line for name, text in items for line in entry(name, text, columns())]
 
 
 def _grid(rows: list[Row]) -> list[str]:
-    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
-    lines = [f"{_MARGIN}{row.name:<{first}}   {row.first:<{second}}   {row.second}".rstrip() for row in rows]
-    return [lines[0], _MARGIN + "-" * (max(map(len, lines)) - len(_MARGIN)), *lines[1:]]
+    return grid(rows, columns())
 
 
 def _copies(law: float, bound: float) -> str:

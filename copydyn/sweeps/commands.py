@@ -18,16 +18,19 @@ _SWEEP_EPILOG = """\
 axes:
   theory.copies=1e3,1e4,1e5            a list
   system.detuning=linspace(0,2,21)     also geomspace(a,b,n), range([a,]b[,step]) and round(...) of these
-  'theory.copies=1e3,1e4; theory.floor=1,3'   keys that change together
+  'theory.copies=1e3,1e4; theory.floor=1,3'
+                                       keys that change together
   theory.copies=1e3                    no axis: a value in place of the file's
 
-The same command goes on where it was stopped, killed or cut off. exit code: 0 all points are there, 1 some have failed,
-2 bad input, 130 interrupted.
+The same command goes on where it was stopped, killed or cut off. exit code: 0 all points are there, 1 some have \
+failed, 2 bad input, 130 interrupted.
 
 examples:
   python -m copydyn sweep rabi 'theory.copies=1e3,1e4,1e5' 'system.detuning=linspace(0,2,21)' --replicas 64
   python -m copydyn sweep rabi 'theory.copies=geomspace(1e2,1e6,5)' --target-error 1e-3 --out results/rabi-copies
-  python -m copydyn sweep my.toml --shard 3/8 --out /shared/folder      one of eight array jobs
+  python -m copydyn sweep my.toml --shard 3/8 --out /shared/folder
+
+The last one is one of eight array jobs.
 """
 
 _OPTIONS = (
@@ -47,7 +50,6 @@ def add(commands: Any, jobs: Callable[[str], int], cores: int) -> None:
         "sweep",
         help="run a scenario at many values of its keys, and keep every run",
         epilog=_SWEEP_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sweep.add_argument("scenario", metavar="NAME_OR_PATH", help="a scenario, or the folder of a sweep to go on with")
     sweep.add_argument("overrides", metavar="table.key=values", nargs="*", help="axes; see below")
