@@ -136,6 +136,25 @@ def check(result: xr.Dataset) -> None:
             raise BadValue("the counts of an ensemble must keep their sum, but it changes.")
 
 
+def with_replicas(result: xr.Dataset) -> xr.Dataset:
+    """Give a result with the dimension `replica`, units and names where choosing or averaging has taken them away.
+
+    Raises
+    ------
+    BadType
+        If it is not a Dataset.
+    """
+    if not isinstance(result, xr.Dataset):
+        raise BadType(f"a result must be an xarray.Dataset, but is {type(result).__name__}.")
+    variables = {}
+    for name, variable in result.data_vars.items():
+        dimensions, units, long_name = _ABOUT.get(str(name), ((), "1", str(name)))
+        if dimensions[:1] == ("replica",) and "replica" not in variable.dims:
+            variable = variable.expand_dims("replica", axis=0)
+        variables[name] = variable.assign_attrs({"units": units, "long_name": long_name} | variable.attrs)
+    return result.drop_vars(["replica"], errors="ignore").assign(variables)
+
+
 def arrays(result: xr.Dataset) -> dict[str, np.ndarray]:
     """Give the values of its variables by name, times and labels left out: a Dataset takes long to look them up."""
     variables = result.variables

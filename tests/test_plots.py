@@ -42,10 +42,10 @@ def boxes(figure):
 def test_few_labels_are_lines_over_time():
     result, reference, comparison = evolved(triangle())
     left, right = plot(result, reference, comparison, title="a triangle").axes
-    assert names(left) == ["0", "1", "2", "Schrödinger"]
+    assert names(left) == ["0", "1", "2", "± s.d.", "Schrödinger"]
     assert left.get_xlabel() == "time (ħ/energy)"
     assert left.get_ylabel() == "frequency n/N by level"
-    assert names(right) == ["law of finite N", "mean of 3 replicas ± error"]
+    assert names(right) == ["law of finite N", "mean of 3 replicas", "± s.e."]
     assert right.get_ylabel() == "N × infidelity"
     np.testing.assert_array_equal(left.lines[1].get_ydata(), result["probability"][:, 1])
     np.testing.assert_array_equal(left.lines[4].get_ydata(), reference["probability"][:, 1])
@@ -56,7 +56,7 @@ def test_many_labels_are_profiles_at_three_times():
     result, reference, comparison = evolved(_large_ring())
     left = plot(result, reference, comparison).axes[0]
     assert result.sizes["beable"] > MOST_LINES
-    assert names(left) == ["t = 0", "t = 1", "t = 2", "Schrödinger"]
+    assert names(left) == ["t = 0", "t = 1", "t = 2", "± s.d.", "Schrödinger"]
     assert left.get_xlabel() == "site"
 
 
@@ -131,7 +131,7 @@ def test_phases_that_are_not_aligned_show_their_coherence():
     for figure in (plot(result), plot(result, reference)):
         last = figure.axes[-1]
         assert last.get_ylabel() == "coherence |Z|/n"
-        assert names(last) == ["0", "1", "2"]
+        assert names(last) == ["0", "1", "2", "± s.d."]
         np.testing.assert_array_equal(last.lines[2].get_ydata(), result["coherence"][..., 2].mean("replica"))
     assert len(figure.axes) == 3
 
@@ -148,7 +148,7 @@ def test_an_empty_label_has_no_coherence_and_gives_no_warning():
 def test_coherence_of_many_labels_is_that_of_all_copies():
     result = scattered(_large_ring())
     last = plot(result).axes[-1]
-    assert names(last) == ["all copies"]
+    assert names(last) == ["all copies", "± s.d."]
     np.testing.assert_array_equal(last.lines[0].get_ydata(), mean_coherence(result).mean("replica"))
 
 
@@ -183,7 +183,7 @@ def test_a_reference_is_compared_without_a_law_by_total_variation():
     result, reference, _ = evolved(detuned())
     right = plot(result, reference).axes[1]
     assert right.get_ylabel() == r"total variation from $|\psi|^2$"
-    assert names(right) == ["mean of 3 replicas ± error"]
+    assert names(right) == ["mean of 3 replicas", "± s.e."]
 
 
 def test_one_replica_is_called_so():
@@ -193,7 +193,7 @@ def test_one_replica_is_called_so():
 def test_what_has_no_copies_is_no_replica():
     case = triangle()
     limit = CopyDynamics(1000, "meanfield").evolve(case.experiment)
-    assert names(plot(limit, Schrodinger().evolve(case.experiment)).axes[1]) == ["without noise"]
+    assert names(plot(limit, Schrodinger().evolve(case.experiment)).axes[1]) == ["without noise: below 1e-12"]
 
 
 def test_the_reference_can_be_drawn_by_itself():
@@ -247,7 +247,7 @@ def test_several_theories_share_two_panels():
     assert left.get_ylabel() == f"frequency of level {worst}"
     for number, name in enumerate(results):
         np.testing.assert_array_equal(left.lines[number].get_ydata(), results[name]["probability"][:, worst])
-        np.testing.assert_array_equal(right.lines[number].get_ydata(), comparisons[name]["max_deviation"])
+        np.testing.assert_allclose(right.lines[number].get_ydata(), comparisons[name]["max_deviation"], atol=1e-15)
         assert left.lines[number].get_color() == right.lines[number].get_color()
     np.testing.assert_array_equal(left.lines[3].get_ydata(), reference["probability"][:, worst])
     widths = [line.get_linewidth() for line in left.lines]

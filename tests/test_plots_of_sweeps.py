@@ -52,8 +52,8 @@ def test_a_line_for_each_value_of_another_axis():
     found = summary_of("grid")
     figure = plot_sweep(found, "theory.copies", lines="detuning")
     (ax,) = figure.axes
-    assert legend_of(ax) == ["detuning = 0.5", "detuning = 1", "law of finite N"]
-    assert (ax.get_xscale(), ax.get_xlabel(), ax.get_ylabel()) == ("log", "theory.copies", "infidelity")
+    assert legend_of(ax) == ["detuning = 0.5", "detuning = 1", "± s.e.", "law of finite N"]
+    assert (ax.get_xscale(), ax.get_xlabel(), ax.get_ylabel()) == ("log", "copies $N$", "infidelity")
     for (x, y, error), detuning in zip(series(ax), (0.5, 1.0)):
         point = found.sel(detuning=detuning).isel(time=-1)
         np.testing.assert_array_equal(x, [40, 60, 600])
@@ -88,7 +88,7 @@ def test_the_mean_over_time_has_the_mean_of_the_errors():
 def test_theories_are_lines_of_their_own():
     found = summary_of("rivals")
     ax = plot_sweep(found, "coupling").axes[0]
-    assert legend_of(ax) == ["a/b", "limit", "Schrodinger", "law of finite N"]
+    assert legend_of(ax) == ["a/b", "limit", "Schrodinger", "± s.e.", "law of finite N"]
     both = plot_sweep(found, "coupling", lines="copies").axes[0]
     assert legend_of(both)[:2] == ["a/b, copies = 30", "a/b, copies = 300"]
     one = plot_sweep(found, "coupling", at={"theory": "limit"}).axes[0]
@@ -102,7 +102,7 @@ def test_text_is_an_axis_too_and_failed_points_are_crosses():
     figure = plot_sweep(found, "engine", lines="floor")
     (ax,) = figure.axes
     assert [text.get_text() for text in ax.get_xticklabels()] == ["exact", "meanfield"]
-    assert legend_of(ax)[-2:] == ["failed", "law of finite N"]
+    assert legend_of(ax)[-3:] == ["failed", "± s.e.", "law of finite N"]
     cross = next(line for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata()))
     assert list(cross.get_xdata()) == [1.0]
     assert not overlaps(figure)

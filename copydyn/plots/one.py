@@ -9,11 +9,15 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from copydyn.comparison import compare
 from copydyn.observables import mean_coherence
 from copydyn.plots.axes import (
     COLOURS,
+    DEVIATION,
+    ERROR,
+    ROUNDING,
     SCHRODINGER,
     STEEP,
     Band,
@@ -22,16 +26,23 @@ from copydyn.plots.axes import (
     axis,
     banded,
     coherence_axis,
+    dashed,
     entropy_axis,
+    explain_band,
     few,
     frequency,
     from_zero,
-    legend,
+    headed,
+    is_formula,
+    nothing,
     panels,
+    prepared,
     scatter,
+    seen,
 )
 from copydyn.result import check
 from copydyn.systems.square_lattice import sides_of
+from copydyn.wording import said_of
 
 
 def plot(
@@ -45,11 +56,14 @@ def plot(
 
     Few labels are lines over time, many are profiles at three times, those of a square lattice are maps at the last
     save time: ``plot(result.isel(time=[k]))`` draws another. Of phases that are not aligned the coherence is drawn too.
+    Bands are standard deviations over replicas (n - 1 in the denominator), around distances standard errors of their
+    means; the legends say so. Names in mathtext, such as ``$|g\\rangle$``, are set as formulas where they are some.
 
     Parameters
     ----------
     result : Dataset
-        Of a theory's ``evolve`` or of `copydyn.copysolve`.
+        Of a theory's ``evolve`` or of `copydyn.copysolve`; also one replica of it, ``result.isel(replica=0)``, or the
+        mean over them, ``result.mean("replica")``.
     reference : Dataset, optional
         Of `copydyn.theories.Schrodinger`, for the same experiment.
     comparison : Dataset, optional
@@ -68,6 +82,7 @@ def plot(
     BadType, BadValue
         If ``result`` or ``reference`` is no result, or they belong to different experiments.
     """
+    result, reference = prepared(result), None if reference is None else prepared(reference)
     for dataset in (result, reference):
         if dataset is not None:
             check(dataset)
@@ -86,10 +101,7 @@ def plot(
         _deviation(axes[len(shown)], result, comparison)
     for draw_more, ax in zip(more, axes[len(axes) - len(more) :]):
         draw_more(ax, result)
-    for ax in axes:
-        if ax.get_legend_handles_labels()[0]:
-            legend(ax)
-    figure.suptitle(title or str(result.attrs.get("system", "")), parse_math=False)
+    headed(figure, title or str(result.attrs.get("system", "")))
     if path is not None:
         figure.savefig(path)
     return figure
@@ -97,37 +109,35 @@ def plot(
 
 def _lines(ax: Axes, result: xr.Dataset, reference: xr.Dataset | None) -> None:
     """Frequencies of all labels over time."""
-    times, band = result["time"].values, Band.of(result)
+    times, band, shown = result["time"].values, Band.of(result), []
     for number, label in enumerate(result["beable"].values):
-        mean, spread, colour = band.mean[:, number], band.spread[:, number], COLOURS[number]
-        ax.fill_between(times, mean - spread, mean + spread, color=colour, alpha=0.25, linewidth=0)
-        ax.plot(times, mean, color=colour, linewidth=1.6, label=str(label))
+        style = Style(COLOURS[number], 1.4)
+        banded(ax, times, band.mean[:, number], band.spread[:, number], style, str(label), most=1.0)
     if reference is not None:
-        expected = reference["probability"].values
-        for number in range(expected.shape[1]):
-            name = SCHRODINGER if number == 0 else None
-            ax.plot(times, expected[:, number], color="black", linewidth=0.8, dashes=(4, 3), label=name)
-    meaning = result["beable"].attrs["long_name"]
+        shown.append(reference["probability"].values)
+        for number in range(shown[0].shape[1]):
+            dashed(ax, times, shown[0][:, number], SCHRODINGER if number == 0 else None)
     ax.set(xlabel=axis(result["time"]), xlim=(times[0], times[-1]))
-    ax.set_ylabel(f"{frequency(result)} by {meaning}", parse_math=False)
-    from_zero(ax, band)
+    named = f"{frequency(result)} by {result['beable'].attrs['long_name']}"
+    ax.set_ylabel(named, parse_math=is_formula(named))
+    from_zero(ax, band, *shown)
+    explain_band(ax, DEVIATION)
 
 
 def _profiles(ax: Axes, result: xr.Dataset, reference: xr.Dataset | None) -> None:
     """Frequencies over the labels, at the first, the middle and the last save time."""
-    times, band = result["time"].values, Band.of(result)
+    times, band, shown = result["time"].values, Band.of(result), []
     labels = along_labels(ax, result)
     marker = "o" if labels.size <= 40 else ""
     for colour, at in zip(COLOURS, sorted({0, (times.size - 1) // 2, times.size - 1})):
-        mean, spread = band.mean[at], band.spread[at]
-        ax.fill_between(labels, mean - spread, mean + spread, color=colour, alpha=0.25, linewidth=0)
-        ax.plot(labels, mean, color=colour, linewidth=1.4, label=f"t = {times[at]:.4g}", marker=marker, markersize=3.0)
+        name, style = f"t = {said_of(times[at])}", Style(colour, 1.4)
+        banded(ax, labels, band.mean[at], band.spread[at], style, name, most=1.0, marker=marker)
         if reference is not None:
-            name = SCHRODINGER if at == 0 else None
-            expected = reference["probability"].values[at]
-            ax.plot(labels, expected, color="black", linewidth=0.8, dashes=(4, 3), label=name)
+            shown.append(reference["probability"].values[at])
+            dashed(ax, labels, shown[-1], SCHRODINGER if at == 0 else None)
     ax.set_ylabel(frequency(result))
-    from_zero(ax, band)
+    from_zero(ax, band, *shown)
+    explain_band(ax, DEVIATION)
 
 
 def _maps(axes: list[Axes], datasets: list[xr.Dataset], sides: tuple[int, int]) -> None:
@@ -135,14 +145,17 @@ def _maps(axes: list[Axes], datasets: list[xr.Dataset], sides: tuple[int, int]) 
 
     The colours follow the square root, the modulus of the amplitude: fringes are seen beside bright spots.
     """
-    last = [dataset["probability"].values[-1].reshape(sides).T for dataset in datasets]
+    last = [Band.of(dataset).mean[-1].reshape(sides).T for dataset in datasets]
+    names = ["n/N" if "frequency" in dataset else r"$|\psi|^2$" for dataset in datasets]
     shades = PowerNorm(0.5, vmin=0.0, vmax=max(float(density.max()) for density in last))
-    for ax, dataset, density in zip(axes, datasets, last):
+    for ax, dataset, density, name in zip(axes, datasets, last, names):
         image = ax.imshow(density, origin="lower", cmap="viridis", norm=shades, interpolation="nearest")
-        name = "n/N" if "frequency" in dataset else r"$|\psi|^2$"
-        ax.set_title(f"{name} at t = {float(dataset['time'][-1]):.4g}", loc="left", fontsize="small")
+        ax.set_title(f"{name} at t = {said_of(dataset['time'].values[-1])}", loc="left", fontsize="small")
         ax.set(xlabel="x (column)", ylabel="y (row)")
-    axes[-1].figure.colorbar(image, ax=axes, shrink=0.7)
+        for line in (ax.xaxis, ax.yaxis):
+            line.set_major_locator(MaxNLocator(integer=True))
+    bar = axes[-1].figure.colorbar(image, ax=axes, shrink=0.7)
+    bar.set_label(f"{', '.join(dict.fromkeys(names))} of a site (square-root scale)")
 
 
 def _coherence(ax: Axes, result: xr.Dataset) -> None:
@@ -150,18 +163,22 @@ def _coherence(ax: Axes, result: xr.Dataset) -> None:
     times = result["time"].values
     if few(result):
         for number, label in enumerate(result["beable"].values):
-            banded(ax, times, *scatter(result["coherence"][..., number]), Style(COLOURS[number], 1.6), str(label))
+            mean, spread = scatter(result["coherence"][..., number])
+            banded(ax, times, mean, spread, Style(COLOURS[number], 1.4), str(label), most=1.0)
     else:
-        banded(ax, times, *scatter(mean_coherence(result)), Style(COLOURS[0], 1.6), "all copies")
+        banded(ax, times, *scatter(mean_coherence(result)), Style(COLOURS[0], 1.4), "all copies", most=1.0)
     coherence_axis(ax, result)
+    explain_band(ax, DEVIATION)
 
 
 def _entropy(ax: Axes, result: xr.Dataset) -> None:
     """Entropy of the ensemble over time, and that of its equilibrium where it is said."""
-    ax.plot(result["time"].values, result["entropy"].values, color=COLOURS[0], linewidth=1.6, label="ensemble")
+    ax.plot(result["time"].values, result["entropy"].values, color=COLOURS[0], linewidth=1.4, label="ensemble")
     if "window_entropy" in result.attrs:
-        ax.axhline(float(result.attrs["window_entropy"]), color="black", linewidth=0.8, dashes=(4, 3), label="of chi")
+        level = float(result.attrs["window_entropy"])
+        ax.axhline(level, color="black", linewidth=0.8, dashes=(4, 3), label="its equilibrium")
     entropy_axis(ax, result)
+    explain_band(ax, "")
 
 
 def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:
@@ -172,22 +189,34 @@ def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:
     name, label, scale = "total_variation", r"total variation from $|\psi|^2$", 1.0
     if lawful:
         name, label, scale = "infidelity", "N × infidelity", float(result.attrs["copies"])
-        ax.plot(times, scale * law, color="black", linewidth=1.2, dashes=(4, 3), label="law of finite N")
+        ax.plot(times, scale * law, color="black", linewidth=1.2, dashes=(4, 3), label="law of finite N", zorder=3.0)
     mean, error = (scale * comparison[variable].values for variable in (name, f"{name}_error"))
-    error = np.nan_to_num(error)
-    replicas = int(result.attrs.get("replicas", 1))
-    alone = "one replica" if "counts" in result else "without noise"  # of infinitely many copies, or without any
-    shown = f"mean of {replicas} replicas ± error" if replicas > 1 else alone
-    ax.fill_between(times, mean - error, mean + error, color=COLOURS[0], alpha=0.3, linewidth=0)
-    ax.plot(times, mean, color=COLOURS[0], linewidth=1.6, label=shown)
+    log = lawful and bool(mean.max() > STEEP * scale * law.max() > 0.0)
+    drawn = mean if lawful else seen(mean, log=log)
+    rounding = not lawful and float(mean.max()) < ROUNDING
+    named = nothing(_whose(result, error)) if rounding else _whose(result, error)
+    banded(ax, times, drawn, np.nan_to_num(error), Style(COLOURS[0], 1.4), named)
     ax.set(xlabel=axis(comparison["time"]), ylabel=label)
     if times.size > 1:
         ax.set_xlim(times[0], times[-1])
-    if lawful and mean.max() > STEEP * scale * law.max() > 0.0:
+    if log:
         ax.set_yscale("log")
         ax.set_ylim(1e-3 * scale * law.max(), 3.0 * mean.max())  # below lies the rounding of the start
+    elif rounding:
+        ax.set_ylim(-0.015, 1.04)
     else:
         ax.set_ylim(bottom=0.0)
+    explain_band(ax, ERROR)
+
+
+def _whose(result: xr.Dataset, error: np.ndarray) -> str:
+    """Say what the line of a distance is about."""
+    replicas = int(result.attrs.get("replicas", 1))
+    if result.attrs.get("averaged"):
+        return "of the mean over replicas"
+    if replicas > 1:
+        return "ensemble" if np.all(np.isnan(error)) else f"mean of {replicas} replicas"
+    return "one replica" if "counts" in result else "without noise"  # of infinitely many copies, or without any
 
 
 def _sides(result: xr.Dataset) -> tuple[int, int] | None:

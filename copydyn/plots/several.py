@@ -9,11 +9,15 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from copydyn.comparison import compare
 from copydyn.observables import mean_coherence
 from copydyn.plots.axes import (
     COLOURS,
+    DEVIATION,
+    ERROR,
+    ROUNDING,
     SCHRODINGER,
     STEEP,
     Band,
@@ -22,17 +26,25 @@ from copydyn.plots.axes import (
     axis,
     banded,
     coherence_axis,
+    dashed,
     entropy_axis,
+    explain_band,
     few,
     from_zero,
+    headed,
+    is_formula,
+    nothing,
     panels,
+    prepared,
     scatter,
+    seen,
 )
 from copydyn.refusal import BadValue
 from copydyn.result import check
+from copydyn.wording import said_of
 
-MOST_WIDTHS = 4
-"""Broader lines would hide the axes."""
+MOST_WIDTHS = 3
+"""Broader lines would hide the bands."""
 
 LEGEND_WIDTH = 130
 """Characters that fit side by side below both panels."""
@@ -46,6 +58,8 @@ def plot_theories(
     title: str = "",
 ) -> Figure:
     """Draw the frequencies of several theories and, beside them, how far each is from the reference.
+
+    Bands are as in `plot`, and each panel says what its own are.
 
     Parameters
     ----------
@@ -67,6 +81,7 @@ def plot_theories(
     """
     if not results:
         raise BadValue("results must hold at least one result, but are empty.")
+    results, reference = {name: prepared(result) for name, result in results.items()}, prepared(reference)
     for dataset in (*results.values(), reference):
         check(dataset)
     if comparisons is None:
@@ -87,8 +102,8 @@ def plot_theories(
     lines = left.get_lines()
     legend = figure.legend(lines, names, loc="outside lower center", ncols=columns, frameon=False, fontsize="small")
     for text in legend.get_texts():
-        text.set_parse_math(False)
-    figure.suptitle(title or str(reference.attrs.get("system", "")), parse_math=False)
+        text.set_parse_math(is_formula(text.get_text()))
+    headed(figure, title or str(reference.attrs.get("system", "")))
     if path is not None:
         figure.savefig(path)
     return figure
@@ -101,50 +116,65 @@ def _label_of_theories(ax: Axes, results: Mapping[str, xr.Dataset], reference: x
     missed = max((np.abs(band.mean - expected).max(axis=0) for band in bands), key=np.max)
     number = int(np.argmax(missed))
     for style, band in zip(_styles(len(bands)), bands):
-        banded(ax, times, band.mean[:, number], band.spread[:, number], style)
-    ax.plot(times, expected[:, number], color="black", linewidth=0.8, dashes=(4, 3))
+        banded(ax, times, band.mean[:, number], band.spread[:, number], style, most=1.0)
+    dashed(ax, times, expected[:, number])
     label = f"{reference['beable'].attrs['long_name']} {reference['beable'].values[number]}"
     ax.set(xlabel=axis(reference["time"]), xlim=(times[0], times[-1]))
-    ax.set_ylabel(f"frequency of {label}", parse_math=False)
-    from_zero(ax, *(Band(band.mean[:, [number]], band.spread[:, [number]]) for band in bands))
+    named = f"{_quantity(results)} of {label}"
+    ax.set_ylabel(named, parse_math=is_formula(named))
+    from_zero(ax, *(Band(band.mean[:, [number]], band.spread[:, [number]]) for band in bands), expected[:, number])
+    explain_band(ax, DEVIATION)
 
 
 def _profiles_of_theories(ax: Axes, results: Mapping[str, xr.Dataset], reference: xr.Dataset) -> None:
     """Frequencies over the labels at the last save time."""
-    labels, last = along_labels(ax, reference), float(reference["time"].values[-1])
+    labels, last = along_labels(ax, reference), reference["time"].values[-1]
     bands = [Band.of(result) for result in results.values()]
     for style, band in zip(_styles(len(bands)), bands):
-        banded(ax, labels, band.mean[-1], band.spread[-1], style)
+        banded(ax, labels, band.mean[-1], band.spread[-1], style, most=1.0)
     expected = reference["probability"].values[-1]
-    ax.plot(labels, expected, color="black", linewidth=0.8, dashes=(4, 3))
-    ax.set_ylabel(f"frequency at t = {last:.4g}")
-    from_zero(ax, *(Band(band.mean[-1:], band.spread[-1:]) for band in bands))
+    dashed(ax, labels, expected)
+    ax.set_ylabel(f"{_quantity(results)} at t = {said_of(last)}")
+    from_zero(ax, *(Band(band.mean[-1:], band.spread[-1:]) for band in bands), expected)
+    explain_band(ax, DEVIATION)
+
+
+def _quantity(results: Mapping[str, xr.Dataset]) -> str:
+    return "frequency" if any("frequency" in result for result in results.values()) else "probability"
 
 
 def _deviations(ax: Axes, comparisons: Mapping[str, xr.Dataset]) -> None:
     """Largest deviation of any label over time, for each theory."""
-    largest = []
-    for style, comparison in zip(_styles(len(comparisons)), comparisons.values()):
+    largest = [float(comparison["max_deviation"].max()) for comparison in comparisons.values()]
+    results = [value for value in largest if value >= ROUNDING]
+    log = bool(results) and max(results) > STEEP * min(results)
+    others = []
+    for style, (name, comparison), most in zip(_styles(len(comparisons)), comparisons.items(), largest):
         times, mean = comparison["time"].values, comparison["max_deviation"].values
         error = np.nan_to_num(comparison["max_deviation_error"].values)
-        banded(ax, times, mean, error, style)
-        largest.append(mean.max())
+        banded(ax, times, seen(mean, log=log), error, style)
+        if most < ROUNDING:
+            others.append((Line2D([], [], color=style.colour, linewidth=style.width), nothing(name)))
     ax.set(xlabel=axis(comparison["time"]), ylabel=r"max deviation from $|\psi|^2$")
     if times.size > 1:
         ax.set_xlim(times[0], times[-1])
-    if max(largest) > STEEP * min(largest) > 0.0:
+    if log:
         ax.set_yscale("log")
-        ax.set_ylim(1e-2 * min(largest), 3.0 * max(largest))
-    else:
+        ax.set_ylim(1e-2 * min(results), 3.0 * max(results))
+    elif results:
         ax.set_ylim(bottom=0.0)
+    else:
+        ax.set_ylim(-0.015, 1.04)
+    explain_band(ax, ERROR, *others)
 
 
 def _coherences(ax: Axes, results: Mapping[str, xr.Dataset]) -> None:
     """Coherence over time, a mean over all copies, for each theory whose phases are not aligned."""
     for style, result in zip(_styles(len(results)), results.values()):
         if "coherence" in result:
-            banded(ax, result["time"].values, *scatter(mean_coherence(result)), style)
+            banded(ax, result["time"].values, *scatter(mean_coherence(result)), style, most=1.0)
             coherence_axis(ax, result)
+    explain_band(ax, DEVIATION)
 
 
 def _entropies(ax: Axes, results: Mapping[str, xr.Dataset]) -> None:
@@ -155,11 +185,14 @@ def _entropies(ax: Axes, results: Mapping[str, xr.Dataset]) -> None:
             if "window_entropy" in result.attrs:
                 ax.axhline(float(result.attrs["window_entropy"]), color=style.colour, linewidth=0.8, dashes=(4, 3))
     entropy_axis(ax, next(iter(results.values())))
+    levels = any("window_entropy" in result.attrs for result in results.values())
+    level = Line2D([], [], color="0.3", linewidth=0.8, dashes=(4, 3))
+    explain_band(ax, "", *([(level, "equilibrium of each")] if levels else []))
 
 
 def _styles(number: int) -> list[Style]:
     """Give each theory a colour, and the earlier ones broader lines: where all agree, each is still seen."""
     return [
-        Style(COLOURS[which % len(COLOURS)], 1.4 + 1.1 * min(number - 1 - which, MOST_WIDTHS))
+        Style(COLOURS[which % len(COLOURS)], 1.2 + 0.5 * min(number - 1 - which, MOST_WIDTHS))
         for which in range(number)
     ]

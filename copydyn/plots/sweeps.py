@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from copydyn.plots.axes import COLOURS, STEEP, Style, axis, banded, panels
+from copydyn.plots.axes import COLOURS, ERROR, STEEP, Style, axis, banded, headed, is_formula, legend, panels
+from copydyn.plots.names import TIME, name_of
 from copydyn.refusal import BadType, BadValue
 from copydyn.wording import said_of
 
@@ -32,9 +33,6 @@ MOST_CELLS = 400
 SMALLEST_SPAN = 8.0
 """Ratio of the ends of an axis from which it may be logarithmic."""
 
-LEGEND_WIDTH = 62
-"""Characters that fit side by side above a panel."""
-
 LONGEST_NAMES = 48
 """Characters of all names of an axis of text that fit below it upright."""
 
@@ -46,6 +44,9 @@ SOUND = ("ok", "unfinished", "")
 
 ROUNDING = 1e-6
 """Share of the largest value below which no scale shows differences."""
+
+_BAR = Line2D([], [], color="0.4", marker="|", markersize=10, linestyle="")
+"""An error bar in a legend."""
 
 FAILED, MISSING = "0.78", "0.93"
 
@@ -64,8 +65,9 @@ def plot_sweep(
 ) -> Figure:
     """Draw what a sweep has found over one of its axes, as lines with error bars, or over two, as a map.
 
-    Axes are logarithmic where their values are, those of text are in the order of the sweep. The law of finite N is
-    dashed where ``summary`` knows it; points that have failed are crosses on the axis of lines, and hatched in maps,
+    Axes are logarithmic where their values are, those of text are in the order of the sweep. Error bars and bands are
+    standard errors of means over replicas; a point without one has none. The law of finite N is dashed where
+    ``summary`` knows it; points that have failed are crosses on the axis of lines, and hatched in maps,
     beside which stands the relative error.
 
     Parameters
@@ -108,7 +110,7 @@ def plot_sweep(
     else:
         figure = _lines(view, x, lines)
     heading = title or str(summary.attrs.get("title", ""))
-    figure.suptitle("\n".join(filter(None, (heading, ", ".join(view.notes)))), fontsize="medium", parse_math=False)
+    headed(figure, "\n".join(filter(None, (heading, ", ".join(view.notes)))), fontsize="medium")
     if path is not None:
         figure.savefig(path)
     return figure
@@ -210,7 +212,7 @@ class _View:
         times = self.summary["time"].values if "time" in self.summary.coords else None
         met = np.unique(place[hit.any(axis=-1)])
         if times is not None and met.size == 1:
-            self.notes.append(f"t = {times[met[0]]:.4g}")
+            self.notes.append(f"t = {said_of(times[met[0]])}")
         else:
             self.notes.append("at the last save time" if self.time == -1 else f"at save time {self.time}")
         return [
@@ -225,6 +227,12 @@ class _View:
                 return place
         there = ", ".join(said_of(value) for value in values[:8]) + (", ..." if values.size > 8 else "")
         raise BadValue(f"'{name}' must be one of its values, {there}, but is {said_of(wanted)}.")
+
+    def scale(self, name: str) -> _Scale:
+        """Give where the values of an axis are drawn."""
+        summary = self.summary
+        unit = summary["time"].attrs.get("units", TIME).replace("hbar", "ħ") if "time" in summary.coords else TIME
+        return _Scale(summary[name], unit)
 
     def label(self) -> str:
         """Name the variable, with its unit."""
@@ -242,14 +250,15 @@ def _lines(view: _View, x: str, lines: str | None) -> Figure:
     found = view.found(chosen, [*kept, x])
     figure, (ax,) = panels(1)
     figure.set_size_inches(6.6, 4.4)
-    places = view.summary["time"].values if over_time else _Scale(view.summary[x]).places
+    scale = None if over_time else view.scale(x)
+    places = view.summary["time"].values if scale is None else scale.places
     order = np.argsort(places, kind="stable")
-    if over_time:
+    if scale is None:
         ax.set_xlabel(axis(view.summary["time"]))
     else:
-        _Scale(view.summary[x]).put(ax.xaxis)
+        scale.put(ax.xaxis)
     series = list(_series(view, chosen, theories, lines))
-    named = not over_time and _Scale(view.summary[x]).names is not None
+    named = scale is not None and scale.names is not None
     beside = APART * (np.arange(len(series)) - 0.5 * (len(series) - 1)) if named else np.zeros(len(series))
     if named:  # between words there is nothing
         ax.set_xlim(-0.5, places.size - 0.5)
@@ -264,7 +273,7 @@ def _lines(view: _View, x: str, lines: str | None) -> Figure:
             drawn = ax.errorbar(
                 places[order] + beside[number],
                 values,
-                yerr=np.nan_to_num(errors) if noisy else None,
+                yerr=errors if noisy else None,
                 color=style[0],
                 marker=style[1],
                 markersize=4.5,
@@ -273,6 +282,8 @@ def _lines(view: _View, x: str, lines: str | None) -> Figure:
                 capsize=2.5,
             )
             seen[name] = drawn
+        if noisy:
+            seen[ERROR] = Patch(facecolor="0.5", alpha=0.4) if over_time else _BAR
         if np.isfinite(law).any():
             law = np.where(np.isfinite(law), law, np.nan)
             look: dict[str, Any] = {"marker": "_", "markersize": 12, "linestyle": ""} if named else {"dashes": (4, 3)}
@@ -289,11 +300,12 @@ def _lines(view: _View, x: str, lines: str | None) -> Figure:
         )
     _heights(ax, found)
     ax.set_ylabel(view.label(), parse_math=False)
-    if "law of finite N" in seen:
-        seen["law of finite N"] = seen.pop("law of finite N")
+    for last in (ERROR, "law of finite N"):
+        if last in seen:
+            seen[last] = seen.pop(last)
     seen.pop("", None)
     if seen:
-        _legend(ax, seen)
+        legend(ax, [(handle, name) for name, handle in seen.items()])
     return figure
 
 
@@ -320,7 +332,7 @@ def _series(
 
 def _map(view: _View, x: str, y: str) -> Figure:
     found = view.found(view.free(x, y), [y, x])
-    across, up = _Scale(view.summary[x]), _Scale(view.summary[y])
+    across, up = view.scale(x), view.scale(y)
     order = np.ix_(up.order, across.order)
     values, errors, _, failed, missing = (array[order] for array in found)
     share = np.abs(errors) / np.where(values == 0.0, np.nan, np.abs(values))
@@ -343,7 +355,7 @@ def _map(view: _View, x: str, y: str) -> Figure:
     if missing.any():
         marks["not there"] = Patch(facecolor=MISSING, edgecolor="0.8")
     if marks:
-        _legend(axes[0], marks)
+        legend(axes[0], [(handle, name) for name, handle in marks.items()])
     return figure
 
 
@@ -363,9 +375,9 @@ def _cells(ax: Axes, across: _Scale, up: _Scale, which: np.ndarray, look: dict[s
 class _Scale:
     """Where the values of an axis are drawn: at themselves, logarithmically, or in a row where they are text."""
 
-    def __init__(self, coordinate: xr.DataArray) -> None:
+    def __init__(self, coordinate: xr.DataArray, time: str) -> None:
         values = coordinate.values
-        self.label = _label(coordinate, str(coordinate.attrs.get("long_name", coordinate.name)))
+        self.label = name_of(str(coordinate.attrs.get("long_name", coordinate.name)), time)
         self.names = [str(value) for value in values] if values.dtype.kind not in "if" else None
         self.places = np.arange(values.size, dtype=float) if self.names else values.astype(float)
         self.order = np.argsort(self.places, kind="stable")
@@ -380,10 +392,11 @@ class _Scale:
             long = len(self.names) * (max(map(len, self.names)) + 2) > LONGEST_NAMES and line.axis_name == "x"
             line.set_ticks(self.places, self.names)
             for text in line.get_ticklabels():
-                text.set(parse_math=False, **({"rotation": 30, "ha": "right"} if long else {}))
+                formula = is_formula(text.get_text())
+                text.set(parse_math=formula, **({"rotation": 30, "ha": "right"} if long else {}))
         elif not self.log and self.places.size <= MOST_TICKS:
-            line.set_ticks(self.places, [f"{value:.6g}" for value in self.places])
-        line.set_label_text(self.label, parse_math=False)
+            line.set_ticks(self.places, [said_of(value) for value in self.places])
+        line.set_label_text(self.label, parse_math=is_formula(self.label))
 
 
 def _geometric(values: np.ndarray) -> bool:
@@ -432,26 +445,9 @@ def _heights(ax: Axes, found: Found) -> None:
         ax.set_ylim(-0.015 * top, 1.06 * top if top > 0.0 else 1.0)
 
 
-def _legend(ax: Axes, entries: Mapping[str, Any]) -> None:
-    """Put the legend above the axes, in as many columns as fit."""
-    fitting = max(1, LEGEND_WIDTH // (max(map(len, entries)) + 5))
-    drawn = ax.legend(
-        list(entries.values()),
-        list(entries),
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=min(len(entries), fitting),
-        frameon=False,
-        fontsize="small",
-        borderpad=0.2,
-    )
-    for text in drawn.get_texts():
-        text.set_parse_math(False)
-
-
 def _label(array: xr.DataArray, name: str) -> str:
     unit = str(array.attrs.get("units", "1")).replace("hbar", "ħ")
-    return name if unit in ("1", "as in the scenario") else f"{name} ({unit})"
+    return name if unit == "1" else f"{name} ({unit})"
 
 
 def _close(value: float, wanted: Any) -> bool:
