@@ -6,7 +6,7 @@ import math
 import numbers
 import reprlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +20,12 @@ Ket: TypeAlias = Annotated[Any, "ket"]
 
 DiagonalOrMatrix: TypeAlias = Annotated[Any, "diagonal or matrix"]
 """Likewise (P,) real numbers, or a Hermitian matrix (P, P), which in a scenario is a list of rows."""
+
+if TYPE_CHECKING:
+    Whole: TypeAlias = Any
+else:
+    Whole = int
+"""A parameter that is kept as an int, and may be given as 1e5, which no type but this can say."""
 
 HERMITIAN_TOLERANCE = 1e-10
 """Largest |H - H^+| that is taken for rounding, relative to the largest |H_ab|."""

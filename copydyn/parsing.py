@@ -24,6 +24,8 @@ Table: TypeAlias = str | Key
 LARGEST_WHOLE = 2**63
 """TOML's integers end here."""
 
+_LISTS = (tuple, list, Sequence)
+
 
 class Reader:
     """Makes the objects that the tables of ``source`` describe, and collects every fault on the way."""
@@ -146,7 +148,7 @@ class Reader:
         if isinstance(value, dict):
             maker = next((option for option in options if _is_record(option)), None)
             return value if maker is None else self._record(key, value, maker)
-        row = next((option for option in options if get_origin(option) in (tuple, list)), None)
+        row = next((option for option in options if get_origin(option) in _LISTS), None)
         if isinstance(value, list) and row is not None:
             entries = [self._records((*key, place), entry, get_args(row)[0]) for place, entry in enumerate(value)]
             return None if any(entry is None for entry in entries) else entries

@@ -119,6 +119,8 @@ def table(
     for name, comparison in comparisons.items():
         whose = f"'{name}' " if len(comparisons) > 1 else ""
         lines += entry("verdict", f"{whose}{comparison.attrs['verdict']}: {comparison.attrs['sentence']}", width)
+        if why := comparison.attrs.get("beyond_reach"):
+            lines += entry("law", f"{whose}of finite N is left out {why}", width)
     for finding in findings:
         lines += entry("claim", f"{'holds' if finding.holds else 'DOES NOT HOLD'}: {finding.sentence}", width)
     return "\n".join(line.rstrip() for line in lines)

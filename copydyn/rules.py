@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -101,7 +101,7 @@ class Rule:
     q: float = 0.5
     r: float = -0.5
     ratio: float = 2.0
-    harmonics: tuple[Harmonic, ...] = (Harmonic(),)
+    harmonics: Sequence[Harmonic] = (Harmonic(),)
     phases: str = "flow"
 
     def __post_init__(self) -> None:

@@ -75,7 +75,7 @@ def copysolve(
         With one sentence that names the argument.
     """
     theory = CopyDynamics(
-        copies,  # type: ignore[arg-type]  # a float with an integer value is checked and taken there
+        copies,
         engine=engine,
         rule=rule,
         spectators=spectators,

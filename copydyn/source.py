@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple, TypeGuard
 
 from copydyn.refusal import BadValue, Refusal, did_you_mean
@@ -27,6 +28,9 @@ LARGEST_FILE = 2**20
 
 LONGEST_KEY = 200
 """Characters."""
+
+ARRAYS = ("theory", "claim")
+"""Tables of which there may be several."""
 
 
 class BadScenario(BadValue):
@@ -79,23 +83,28 @@ class Source:
         """Put the value of ``override`` in the place of the file's.
 
         Where ``[[theory]]`` stands several times, "theory.copies" is a key of every one, "theory.floor of 50.copies"
-        of the one with that ``name``, and "theory.0.copies" of the first.
+        of the one with that ``name``, and "theory.0.copies" of the first; so also where there is but one [theory].
         """
         table, *path = override.key.split(".")
         if fault := fault_of_key(override.key):
             self._note(f"{override.place}: {fault}")
             return
         entries = self.tables.get(table)
-        if not path or not _is_array(entries):
+        alone = table in ARRAYS and isinstance(entries, (dict, NoneType))
+        several = [entries or {}] if alone else entries
+        if not path or not _is_array(several):
             self._put(self.tables, (), (table, *path), override)
             return
         try:
-            chosen, rest = _chosen(table, entries, path, override.place)
+            chosen, rest = _chosen(table, several, path, override.place)
         except Refusal as refusal:
             self._note(str(refusal))
             return
         for number in chosen:
-            self._put(entries[number], (table, number), rest, override)
+            if alone:
+                self._put(self.tables, (), (table, *rest), override)
+            else:
+                self._put(several[number], (table, number), rest, override)
 
     def _put(self, outer: dict[str, Any], above: Key, keys: Sequence[str], override: Override) -> None:
         """Put the value at ``keys`` of the table ``outer``, which itself stands at ``above``."""
@@ -131,9 +140,10 @@ def _chosen(
     if path[0].isdecimal():
         number = int(path[0]) if len(path[0]) < 9 else len(entries)
         if number >= len(entries) or len(path) < 2:
+            most = f" to {table}.{len(entries) - 1}.KEY=value" if len(entries) > 1 else ""
             raise BadValue(
-                f"{place}: one [[{table}]] of {len(entries)} must be changed as {table}.0.KEY=value to "
-                f"{table}.{len(entries) - 1}.KEY=value, but the key is '{'.'.join((table, *path))}'."
+                f"{place}: one [[{table}]] of {len(entries)} must be changed as {table}.0.KEY=value{most}, but the key "
+                f"is '{'.'.join((table, *path))}'."
             )
         return [number], path[1:]
     for length in range(len(path) - 1, 0, -1):

@@ -64,6 +64,8 @@ def of(kind):
     folder = shelf() / kind
     if kind == "grid":
         return sweep(folder, ["theory.copies=40,60,600", "system.detuning=0.5,1"], batch=2)
+    if kind == "unordered":
+        return sweep(folder, ["theory.copies=30,10,20"])
     if kind == "failing":  # the mean field has no floor; each value by itself is sound
         return sweep(folder, ['theory.engine="exact","meanfield"', "theory.floor=0,2", "theory.copies=60"])
     if kind == "rivals":

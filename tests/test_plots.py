@@ -11,7 +11,7 @@ import copydyn
 from copydyn.laws import finite_copies
 from copydyn.observables import mean_coherence
 from copydyn.plots import plot, plot_theories
-from copydyn.plots.axes import MOST_LINES, MOST_NAMES
+from copydyn.plots.axes import MOST_LINES, MOST_NAMES, is_formula
 from copydyn.systems import ring, square_lattice
 from copydyn.theories import OQT, CopyDynamics, Schrodinger
 
@@ -308,6 +308,255 @@ def test_what_is_no_result_is_refused(refuses):
     result, reference, _ = evolved(detuned())
     refuses(lambda: plot(1), TypeError, "must be an xarray.Dataset")
     refuses(lambda: plot(result, reference.isel(time=slice(3))), ValueError, "same 'time'")
+
+
+# ---- bands
+
+
+def band(ax, number):
+    """The lower and the upper edge of a band, at each place along the axis."""
+    vertices = ax.collections[number].get_paths()[0].vertices
+    places = np.unique(vertices[:, 0])
+    heights = [vertices[vertices[:, 0] == place, 1] for place in places]
+    return np.array([one.min() for one in heights]), np.array([one.max() for one in heights])
+
+
+def spread(values):
+    """The standard deviation over replicas, written out."""
+    away = values - values.sum(axis=0) / len(values)
+    return np.sqrt((away**2).sum(axis=0) / (len(values) - 1))
+
+
+def test_bands_of_frequencies_are_standard_deviations_over_replicas():
+    result, reference, comparison = evolved(triangle(), copies=30, replicas=4)
+    left = plot(result, reference, comparison).axes[0]
+    assert "± s.d." in names(left)
+    frequency = result["frequency"].values
+    for label in range(3):
+        mean, error = frequency[..., label].mean(axis=0), spread(frequency[..., label])
+        low, high = band(left, label)
+        np.testing.assert_allclose(low, np.maximum(mean - error, 0.0), atol=1e-12)
+        np.testing.assert_allclose(high, np.minimum(mean + error, 1.0), atol=1e-12)
+    assert not np.allclose(spread(frequency), frequency.std(axis=0), rtol=0.05), "the control: n instead of n - 1"
+
+
+def test_bands_of_distances_are_standard_errors_of_the_mean():
+    result, reference, _ = evolved(triangle(), copies=30, replicas=4)
+    right = plot(result, reference).axes[1]
+    assert "± s.e." in names(right)
+    each = 0.5 * np.abs(result["frequency"] - reference["probability"]).sum("beable").values
+    low, high = band(right, 0)
+    mean, error = each.mean(axis=0), spread(each) / 2.0
+    np.testing.assert_allclose(low, np.maximum(mean - error, 0.0), atol=1e-12)
+    np.testing.assert_allclose(high, mean + error, atol=1e-12)
+
+
+def test_bands_of_profiles_and_of_theories_are_the_same():
+    results, reference, comparisons = rivals(_large_ring(), bare=0, low=5)
+    left, right = plot_theories(results, reference, comparisons).axes
+    frequency = results["low"]["frequency"].values[:, -1]
+    low, high = band(left, 1)
+    np.testing.assert_allclose(high - low, 2.0 * spread(frequency), atol=1e-12)
+    low, high = band(right, 1)
+    worst = np.abs(results["low"]["frequency"] - reference["probability"]).max("beable").values
+    np.testing.assert_allclose(high, worst.mean(axis=0) + spread(worst) / np.sqrt(3), atol=1e-12)
+    assert (names(left), names(right)) == (["± s.d."], ["± s.e."])
+    profile = plot(results["low"], reference).axes[0]
+    np.testing.assert_allclose(np.subtract(*band(profile, 1)[::-1]), 2.0 * spread(frequency), atol=1e-12)
+
+
+def test_a_band_ends_where_its_quantity_does():
+    result = scattered(triangle())
+    result["coherence"][:] = np.array([0.7, 0.95, 1.0])[:, None, None]
+    last = plot(result).axes[-1]
+    low, high = band(last, 0)
+    np.testing.assert_allclose(high, 1.0)
+    np.testing.assert_allclose(low, np.mean([0.7, 0.95, 1.0]) - spread(np.array([0.7, 0.95, 1.0])))
+
+
+def test_many_curves_do_not_hide_their_bands():
+    results, reference, _ = rivals(triangle(), **{f"theory {number}": 0 for number in range(6)})
+    left = plot_theories(results, reference).axes[0]
+    lines = left.lines[:-1]
+    assert len(lines) == len(left.collections) == 6
+    assert max(line.get_linewidth() for line in lines) <= 3.0
+    assert min(one.get_zorder() for one in left.collections) > max(line.get_zorder() for line in lines)
+    assert all(one.get_linewidth()[0] > 0.0 for one in left.collections), "edges, which other bands do not hide"
+
+
+def test_one_replica_has_no_band_and_says_nothing_of_one():
+    left, right = plot(*evolved(detuned(), replicas=1)).axes
+    assert not left.collections
+    assert not any("±" in name for name in (*names(left), *names(right)))
+
+
+# ---- what is seen
+
+
+def test_no_peak_of_the_reference_is_cut_off():
+    reference = Schrodinger().evolve(triangle().experiment)
+    flat = reference.copy(deep=True)
+    flat["probability"][:] = 1.0 / 3.0
+    for figure in (plot(flat, reference), plot_theories({"flat": flat}, reference)):
+        low, high = figure.axes[0].get_ylim()
+        assert low < 0.0
+        assert high > reference["probability"].max() > 0.5
+    many = _large_ring().experiment
+    peaked = Schrodinger().evolve(many)
+    peaked["probability"][:] = np.eye(12)[3]
+    for figure in (plot(evolved(_large_ring())[0], peaked), plot_theories({"a": evolved(_large_ring())[0]}, peaked)):
+        assert figure.axes[0].get_ylim()[1] > 1.0
+
+
+def test_rounding_is_no_result():
+    reference = Schrodinger().evolve(triangle().experiment)
+    off = reference.copy(deep=True)
+    off["probability"][1:, 0] += 3e-16
+    right = plot(off, reference).axes[1]
+    assert not right.lines[0].get_ydata().any()
+    assert names(right) == ["without noise: below 1e-12"]
+    assert right.get_ylim()[1] > 1.0
+    results = {"exact": off, "bad": evolved(triangle())[0]}
+    both = plot_theories(results, reference).axes[1]
+    assert both.get_yscale() == "linear"
+    assert "exact: below 1e-12" in names(both)
+
+
+def test_small_numbers_stand_whole_at_their_ticks():
+    result, reference, _ = evolved(detuned(), copies=10**14)
+    figure = plot(result, reference)
+    figure.canvas.draw()
+    right = figure.axes[1]
+    assert right.yaxis.get_offset_text().get_text() == "", "a power there would hide the legend"
+    ticks = {text.get_text() for text in right.get_yticklabels()}
+    assert any("e" in tick for tick in ticks)
+    top = right.get_ylim()[1]
+    shown = [float(text.get_text().replace("−", "-")) for text in right.get_yticklabels()]
+    np.testing.assert_allclose(shown, right.get_yticks(), atol=1e-6 * top)
+
+
+def test_a_map_says_what_its_colours_are():
+    experiment = on_a_square()
+    bar = plot(CopyDynamics(1000).evolve(experiment, seed=1), Schrodinger().evolve(experiment)).axes[-1]
+    assert bar.get_ylabel() == r"n/N, $|\psi|^2$ of a site (square-root scale)"
+
+
+def test_a_law_that_ends_is_drawn_as_far_as_it_goes_and_the_figure_says_why():
+    result, reference, comparison = evolved(detuned())
+    comparison["predicted_infidelity"][4:] = np.nan
+    comparison.attrs["beyond_reach"] = "from time 3 on, where it ends"
+    right = plot(result, reference, comparison).axes[1]
+    assert right.get_ylabel() == "N × infidelity"
+    np.testing.assert_array_equal(np.isnan(right.lines[0].get_ydata()), np.isnan(comparison["predicted_infidelity"]))
+    assert "no law of finite N from time 3 on, where it ends" in " ".join(names(right)).replace("\n", " ")
+
+
+# ---- one replica, and means
+
+
+def test_one_replica_of_many_can_be_drawn():
+    result, reference, _ = evolved(triangle(), replicas=3)
+    for one in (result.isel(replica=1), result.isel(replica=[1])):
+        left, right = plot(one, reference).axes
+        for label in range(3):
+            np.testing.assert_array_equal(left.lines[label].get_ydata(), result["frequency"][1, :, label])
+        each = 0.5 * np.abs(result["frequency"] - reference["probability"]).sum("beable")[1]
+        np.testing.assert_allclose(right.lines[0].get_ydata(), each, atol=1e-14)
+        assert names(right) == ["one replica"]
+        assert not left.collections
+    alone = plot_theories({"a": result.isel(replica=1)}, reference).axes[0].lines[0].get_ydata()
+    assert any(np.array_equal(alone, result["frequency"][1, :, label]) for label in range(3))
+
+
+def test_some_replicas_are_drawn_by_themselves():
+    result = evolved(triangle(), replicas=4)[0]
+    left = plot(result.isel(replica=slice(2))).axes[0]
+    np.testing.assert_allclose(left.lines[0].get_ydata(), result["frequency"][:2, :, 0].mean("replica"))
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_means_over_replicas_can_be_drawn(keep):
+    result, reference, _ = evolved(triangle(), replicas=3)
+    mean = result.mean("replica", keep_attrs=keep)
+    left, right = plot(mean, reference).axes
+    np.testing.assert_allclose(left.lines[2].get_ydata(), result["probability"][:, 2])
+    of_mean = 0.5 * np.abs(result["probability"] - reference["probability"]).sum("beable")
+    np.testing.assert_allclose(right.lines[0].get_ydata(), of_mean, atol=1e-14)
+    assert names(right) == ["of the mean over replicas"]
+    assert not left.collections
+    unaligned = scattered(triangle())
+    last = plot(unaligned.mean("replica", keep_attrs=keep)).axes[-1]
+    np.testing.assert_allclose(last.lines[1].get_ydata(), unaligned["coherence"][..., 1].mean("replica"))
+    plot_theories({"a": mean}, reference)
+    assert [ax.get_ylabel() for ax in plot(scattered(_large_ring()).mean("replica", keep_attrs=keep)).axes] == [
+        "frequency n/N"
+    ]
+
+
+# ---- text
+
+
+@pytest.mark.parametrize(
+    ("text", "formula"),
+    [
+        (r"$|g\rangle$", True),
+        (r"ground $|g\rangle$ and excited $|e\rangle$", True),
+        (r"$\frac$", False),
+        ("5 $ and 6 $", False),
+        ("$5 and $6", False),
+        ("$", False),
+        ("$$", False),
+        (r"\$5", False),
+        (r"$|g\rangle", False),
+        ("no formula", False),
+        ("$x$ for 5 $", False),
+    ],
+)
+def test_a_formula_is_told_from_text_with_dollars(text, formula):
+    assert is_formula(text) == formula
+
+
+def test_labels_in_mathtext_are_set_as_formulas_and_others_as_they_stand():
+    labels = [r"$|g\rangle$", r"$\frac$"]
+    result, reference, _ = evolved(detuned())
+    result, reference = (one.assign_coords(beable=labels) for one in (result, reference))
+    for one in (result, reference):
+        one["beable"].attrs.update(units="1", long_name="level")
+    figure = plot(result, reference, title=r"$|\psi|^2$ and 5 $")
+    figure.canvas.draw()
+    texts = figure.axes[0].get_legend().get_texts()
+    assert [text.get_parse_math() for text in texts[:2]] == [True, False]
+    assert [text.get_text() for text in texts[:2]] == labels
+    assert not figure._suptitle.get_parse_math()
+    theories = plot_theories({r"$\gamma$": result, "b$": result}, reference)
+    theories.canvas.draw()
+    assert [text.get_parse_math() for text in theories.legends[0].get_texts()] == [True, False, False]
+    wide = [rf"$|{number}\rangle$" for number in range(12)]
+    ring_of = evolved(_large_ring())[0].assign_coords(beable=wide)
+    ring_of["beable"].attrs.update(units="1", long_name="site")
+    profile = plot(ring_of)
+    profile.canvas.draw()
+    assert all(text.get_parse_math() for text in profile.axes[0].get_xticklabels())
+
+
+@pytest.mark.parametrize("kind", ["pdf", "ps"])
+def test_fonts_are_embedded_as_truetype(tmp_path, kind):
+    result, reference, comparison = evolved(detuned())
+    figure = plot(result, reference, comparison, path=tmp_path / f"one.{kind}")
+    figure.savefig(tmp_path / f"two.{kind}")
+    for name in ("one", "two"):
+        content = (tmp_path / f"{name}.{kind}").read_bytes()
+        assert (b"/FontFile2" if kind == "pdf" else b"/FontType 42 def") in content
+        assert (b"/Subtype /Type3" if kind == "pdf" else b"/FontType 3 def") not in content
+
+
+def test_numbers_in_legends_have_one_style():
+    case = _large_ring()
+    late = copydyn.Experiment.of(
+        1e-6 * case.experiment.system.hamiltonian, case.experiment.ket, [0.0, 100000.0, 123456.0]
+    )
+    left = plot(Schrodinger().evolve(late)).axes[0]
+    assert names(left) == ["t = 0", "t = 100000", "t = 123456"], "as the values of a sweep are written"
 
 
 def test_no_global_state_is_made():

@@ -8,6 +8,8 @@ from small_sweeps import of, summary_of
 import copydyn
 from copydyn import plot_sweep
 from copydyn.plots import as_svg
+from copydyn.plots.axes import is_formula
+from copydyn.plots.names import NAMES, name_of
 
 
 def legend_of(ax):
@@ -63,6 +65,71 @@ def test_a_line_for_each_value_of_another_axis():
     np.testing.assert_array_equal(laws[1].get_ydata(), found["predicted_infidelity"].sel(detuning=1.0).isel(time=-1))
     assert figure._suptitle.get_text() == "Detuned Rabi flopping\nt = 2"
     assert not overlaps(figure)
+
+
+def test_error_bars_keep_to_their_points_when_the_axis_is_out_of_order():
+    found = summary_of("unordered")
+    assert found["copies"].values.tolist() == [30, 10, 20]
+    (ax,) = plot_sweep(found, "copies", of="max_deviation").axes
+    (container,) = ax.containers
+    (bars,) = container.lines[2]
+    end = found.isel(time=-1).sortby("copies")
+    assert (end["max_deviation_error"] > 0.0).any()
+    for segment, copies, mean, error in zip(
+        bars.get_segments(), (10, 20, 30), end["max_deviation"].values, end["max_deviation_error"].values
+    ):
+        np.testing.assert_allclose(segment, [[copies, mean - error], [copies, mean + error]])
+
+
+def test_a_point_without_an_error_has_no_bar():
+    found = summary_of("grid").copy(deep=True)
+    found["max_deviation_error"][0] = np.nan
+    (ax,) = plot_sweep(found, "copies", of="max_deviation").axes
+    (bars,) = ax.containers[0].lines[2]
+    assert [segment[0, 0] for segment in bars.get_segments() if np.isfinite(segment).all()] == [60, 600]
+    assert "± s.e." in legend_of(ax)
+
+
+def test_bands_over_time_are_standard_errors():
+    found = summary_of("grid")
+    (ax,) = plot_sweep(found, "time", of="total_variation").axes
+    point = found.isel(copies=0, detuning=0)
+    vertices = ax.collections[0].get_paths()[0].vertices
+    for time, mean, error in zip(
+        *(point[name].values for name in ("time", "total_variation", "total_variation_error"))
+    ):
+        heights = vertices[vertices[:, 0] == time, 1]
+        np.testing.assert_allclose([heights.min(), heights.max()], [max(mean - error, 0.0), mean + error], atol=1e-15)
+    assert "± s.e." in legend_of(ax)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("theory.copies", "copies $N$"),
+        ("theory.few.copies", "few: copies $N$"),
+        ("theory.floor of 50.copies", "floor of 50: copies $N$"),
+        ("theory.0.rule.q", "0: power $q$"),
+        ("theory.thermalising", r"thermalising $\Gamma$ (energy/ħ)"),
+        ("system.detuning", "detuning $D$ (energy)"),
+        ("system.wait", "wait (ħ/energy)"),
+        ("system.levels", "levels"),
+        ("theory.phase_step", "phase step"),
+        ("theory", "theory"),
+    ],
+)
+def test_axes_are_named_by_words_symbols_and_units(key, said):
+    assert name_of(key) == said
+    assert "$" not in said or is_formula(said)
+
+
+def test_a_unit_of_time_of_ones_own_is_in_the_units():
+    assert name_of("theory.rate", "ps") == "rate (1/ps)"
+    assert name_of("system.wait", "ps") == "wait (ps)"
+
+
+def test_every_name_of_an_axis_can_be_drawn():
+    assert all(is_formula(name_of(key)) or "$" not in name_of(key) for key in NAMES)
 
 
 def test_other_axes_are_fixed_and_named():

@@ -43,7 +43,7 @@ class CopyModel(ModelOfResidents):
     ----------
     H, psi0, tlist, hbar
         As for `copydyn.copysolve`.
-    copies : int
+    copies : int, or float with an integer value
     seed : int, optional
         The same seed gives the same events as ``engine="agents"``. It also seeds ``model.random`` and ``model.rng``,
         which are yours: the ensemble draws from a generator of its own.
@@ -86,7 +86,7 @@ class CopyModel(ModelOfResidents):
         psi0: Any,
         tlist: Any,
         *,
-        copies: int,
+        copies: float,
         seed: RNG | None = None,
         rng: RNG | None = None,
         hbar: float = 1.0,

@@ -41,7 +41,7 @@ LONGEST_NAME = 12
 STEEP = 30.0
 """Ratio beyond which a linear axis would hide the lower line."""
 
-WIDTH, CHARACTERS, HANDLE = 5.2, 11.5, 6
+WIDTH, CHARACTERS, HANDLE = 5.0, 11.5, 6
 """Of a panel, in inches; how many characters of a legend fit into an inch, and as how many a handle counts."""
 
 ROUNDING = 1e-12
@@ -269,7 +269,7 @@ def legend(ax: Axes, entries: Sequence[tuple[Any, str]]) -> None:
 
 def columns_of(names: Sequence[str], room: float) -> int:
     """Say in how many columns the entries of a legend fit side by side into ``room`` characters."""
-    widths = [len(name) + HANDLE for name in names]
+    widths = [max(map(len, name.split("\n"))) + HANDLE for name in names]
     for number in range(len(names), 1, -1):
         if sum(max(column) for column in np.array_split(widths, number)) <= room:
             return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from copydyn.comparison import compare
@@ -43,6 +45,9 @@ from copydyn.plots.axes import (
 from copydyn.result import check
 from copydyn.systems.square_lattice import sides_of
 from copydyn.wording import said_of
+
+NOTE = 50
+"""Characters of a line that says why there is no law."""
 
 
 def plot(
@@ -185,13 +190,14 @@ def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:
     """N times the infidelity against its law, or where there is none the total variation."""
     times = comparison["time"].values
     law = comparison["predicted_infidelity"].values if "predicted_infidelity" in comparison else np.array([np.inf])
-    lawful = "infidelity" in comparison and bool(np.all(np.isfinite(law)))
+    lawful = "infidelity" in comparison and not np.any(np.isinf(law)) and np.nanmax(law, initial=0.0) > 0.0
     name, label, scale = "total_variation", r"total variation from $|\psi|^2$", 1.0
     if lawful:
         name, label, scale = "infidelity", "N × infidelity", float(result.attrs["copies"])
         ax.plot(times, scale * law, color="black", linewidth=1.2, dashes=(4, 3), label="law of finite N", zorder=3.0)
+    highest = float(np.nanmax(law)) if lawful else 0.0
     mean, error = (scale * comparison[variable].values for variable in (name, f"{name}_error"))
-    log = lawful and bool(mean.max() > STEEP * scale * law.max() > 0.0)
+    log = lawful and bool(mean.max() > STEEP * scale * highest > 0.0)
     drawn = mean if lawful else seen(mean, log=log)
     rounding = not lawful and float(mean.max()) < ROUNDING
     named = nothing(_whose(result, error)) if rounding else _whose(result, error)
@@ -201,12 +207,14 @@ def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:
         ax.set_xlim(times[0], times[-1])
     if log:
         ax.set_yscale("log")
-        ax.set_ylim(1e-3 * scale * law.max(), 3.0 * mean.max())  # below lies the rounding of the start
+        ax.set_ylim(1e-3 * scale * highest, 3.0 * mean.max())  # below lies the rounding of the start
     elif rounding:
         ax.set_ylim(-0.015, 1.04)
     else:
         ax.set_ylim(bottom=0.0)
-    explain_band(ax, ERROR)
+    why = str(comparison.attrs.get("beyond_reach", ""))
+    note = "\n".join(textwrap.wrap(f"no law of finite N {why}", NOTE))
+    explain_band(ax, ERROR, *([(Line2D([], [], linestyle=""), note)] if why else []))
 
 
 def _whose(result: xr.Dataset, error: np.ndarray) -> str:

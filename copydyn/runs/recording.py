@@ -56,7 +56,7 @@ class Records:
 
     @classmethod
     def empty(
-        cls, experiment: Experiment, replicas: int, *, follow: tuple[int, ...], events: bool, aligned: bool
+        cls, experiment: Experiment, replicas: int, *, follow: Sequence[int], events: bool, aligned: bool
     ) -> Records:
         """Make room for ``replicas`` replicas."""
         times = experiment.tlist.size

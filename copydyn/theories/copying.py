@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import pairwise
@@ -29,7 +29,7 @@ from copydyn.ensemble import (
     train_of,
 )
 from copydyn.experiment import Experiment, as_experiment
-from copydyn.inputs import Ket, as_copies, as_ket, as_whole, choose, shown
+from copydyn.inputs import Ket, Whole, as_copies, as_ket, as_whole, choose, shown
 from copydyn.kernels.leap import Way
 from copydyn.kernels.mean_flow import MOST_TERMS
 from copydyn.kernels.memory import own
@@ -134,20 +134,20 @@ class CopyDynamics:
     BadType, BadValue
     """
 
-    copies: int
+    copies: Whole
     engine: str = "auto"
     rule: str | Rule = "smolin"
     preparation: str = "largest_remainder"
-    spectators: int = 0
-    floor: int = 0
+    spectators: Whole = 0
+    floor: Whole = 0
     admixture: tuple[float, Ket] | None = None
     phase_spread: float = 0.0
     alignment: Alignment | None = None
     phase_step: float | None = None
     record_events: bool = False
-    follow: tuple[int, ...] = ()
+    follow: Sequence[int] = ()
     leap_step: float | None = None
-    few: int | None = None
+    few: Whole | None = None
 
     def __repr__(self) -> str:
         """Say what is simulated, which decides the random streams; of leaps only where there are any."""
