@@ -2,6 +2,8 @@
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,22 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SWEEPS = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
 
 
+def code_of(page):
+    """Write the Python of a page into a file in the folder where we are."""
+    Path("page.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), encoding="utf-8")
+    return Path("page.py").resolve()
+
+
 def run(page):
     """Run the Python of a page in the folder where we are, and give the names that it has made."""
-    Path("page.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), encoding="utf-8")
-    return runpy.run_path("page.py")
+    return runpy.run_path(str(code_of(page)))
+
+
+def typed(*arguments):
+    """What mypy says in strict mode."""
+    # the cache of this very checkout: to read all of copydyn anew takes ten seconds
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"), *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
 
 
 def test_its_python_runs_and_shows_copies_that_copy(tmp_path, monkeypatch):
@@ -29,6 +43,14 @@ def test_its_python_runs_and_shows_copies_that_copy(tmp_path, monkeypatch):
     assert made["comparison"].verdict == "agrees"
     assert Path("chain.png").exists()
     assert len(made["model"].agents) == 1000
+
+
+def test_a_strict_type_checker_takes_what_both_pages_show(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.py").write_text("from copydyn import Rule\nRule(harmonics=[1.0])\n")
+    said = typed(str(code_of(f"{README}\n{SWEEPS}")), str(Path("wrong.py").resolve()))
+    assert "page.py" not in said, said
+    assert "wrong.py:2: error: List item 0 has incompatible type" in said, "the control"
 
 
 def test_the_python_of_the_page_on_sweeps_runs(tmp_path, monkeypatch):

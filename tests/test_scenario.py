@@ -576,6 +576,29 @@ def test_a_bad_override_of_several_is_named_once(written, override, expected):
     assert len(faults) == 1
 
 
+@pytest.mark.parametrize("header", ["[theory]", "[theory]\nname = 'mine'", "[[theory]]", "[[theory]]\nname = 'mine'"])
+def test_one_theory_alone_is_also_the_first(written, header):
+    name = written(SOUND.replace("[theory]\n", f"{header}\n"))
+    for key in ("theory.0", "theory", *(["theory.mine"] if "mine" in header else [])):
+        scenario = load(name, [f"{key}.copies=77", f"{key}.rule.q=0.6"])
+        assert the_theory(scenario).copies == 77
+        assert the_theory(scenario).rule.q == 0.6
+    assert load(name, ["theory.0.copies=5"]).as_run(1) == load(name, ["theory.copies=5"]).as_run(1)
+
+
+def test_one_claim_alone_is_also_the_first_and_there_is_no_second(written):
+    assert load("rabi", ["claim.0.max_score=3"]).claims == load("rabi", ["claim.max_score=3"]).claims
+    for key in ("theory.1.copies", "theory.0"):
+        said = f"{key}=1: one [[theory]] of 1 must be changed as theory.0.KEY=value, but the key is '{key}'."
+        assert faults_of("rabi", f"{key}=1") == (said,)
+    assert faults_of("rabi", "theory.0.copies=0")[0].startswith("theory.0.copies=0: [theory] copies must be >= 1")
+
+
+def test_a_theory_that_the_file_leaves_out_is_the_first_as_well(written):
+    name = written(SOUND.replace("[theory]\ncopies = 1e3\n", ""))
+    assert the_theory(load(name, ["theory.0.copies=5"])).copies == 5
+
+
 def test_an_override_of_all_that_one_does_not_know_says_how_to_change_one(written):
     name = written(RIVALS.replace("copies = 2e3\nfloor = 10", 'kind = "Schrodinger"'))
     assert faults_of(name, "theory.copies=9") == (
