@@ -41,7 +41,7 @@ LONGEST_NAME = 12
 STEEP = 30.0
 """Ratio beyond which a linear axis would hide the lower line."""
 
-WIDTH, CHARACTERS, HANDLE = 5.0, 11.5, 6
+WIDTH, CHARACTERS, HANDLE = 5.0, 12.0, 6
 """Of a panel, in inches; how many characters of a legend fit into an inch, and as how many a handle counts."""
 
 ROUNDING = 1e-12
