@@ -7,20 +7,26 @@ import io
 import os
 import sys
 import threading
+import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from copydyn.exit_codes import BAD_INPUT, DOES_NOT_HOLD, DONE, FAULT, INTERRUPTED, NOT_JUDGED
 from copydyn.layout import NARROWEST, WIDEST, columns, fitted
 from copydyn.refusal import Refusal
 from copydyn.sweeps import commands
+from copydyn.terminal import Terminal
 from copydyn.version import __version__
 
-HOLDS, DOES_NOT_HOLD, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+Say = Callable[[Any], object]
 
 _EPILOG = f"""\
-exit code: 0 the claim holds (or there is none), 1 it does not, 2 bad input.
+exit code: 0 the claims hold (or there are none), 1 one does not, 2 bad input, 3 one cannot be judged, \
+130 interrupted, 70 a fault of copydyn, with its traceback; 74 in place of 0 where standard output could not be \
+written. What has been computed is kept in every case.
 
 What is printed fits the screen, or the number of columns in COLUMNS, from {NARROWEST} to {WIDEST}; on a narrower one \
 it is as for {NARROWEST}. What is kept in files is {WIDEST} columns wide.
@@ -33,39 +39,59 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without ± gets a question mark, not a traceback
-    arguments = _parsed(argv)
-    if arguments.command is None:
-        return HOLDS  # the help was asked for, and has been printed
+    """Run the command line and return its exit code: see `copydyn.exit_codes`."""
+    terminal = Terminal()
+    try:
+        return terminal.settled(_run(argv, terminal))
+    except SystemExit as end:  # of the parser
+        raise SystemExit(terminal.settled(int(end.code or DONE))) from None
+
+
+def _run(argv: Sequence[str] | None, terminal: Terminal) -> int:
+    told = io.StringIO()
+    try:
+        with redirect_stdout(told):
+            arguments = _parsed(argv)
+    except SystemExit:  # after --help or --version; the parser would not notice that nobody can read them
+        if told.getvalue():
+            terminal.say(told.getvalue().rstrip("\n"))
+        raise
+    if arguments.command is None:  # the help was asked for
+        terminal.say(told.getvalue().rstrip("\n"))
+        return DONE
+
+    def warn(message: Any, *_: Any, **__: Any) -> None:  # the place in the code nobody has asked for
+        terminal.complain(f"copydyn: {message}")
+
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _warn
-            if arguments.command in commands.COMMANDS:
-                return commands.COMMANDS[arguments.command](arguments, _say)
-            return _COMMANDS[arguments.command](arguments)
+            warnings.showwarning = warn
+            if arguments.command == "scenario":
+                return _scenario(arguments, terminal.say, warn)
+            command = commands.COMMANDS.get(arguments.command) or _COMMANDS[arguments.command]
+            return command(arguments, terminal.say)
     except Refusal as refusal:
         for sentence in refusal.in_scenario.split("\n"):
-            print(f"copydyn: {sentence}", file=sys.stderr)
+            terminal.complain(f"copydyn: {sentence}")
         return BAD_INPUT
     except MemoryError as cause:
         reason = str(cause) or "out of memory"
-        print(
-            f"copydyn: the run must fit into memory, but: {reason}; take fewer labels, replicas or times.",
-            file=sys.stderr,
+        terminal.complain(
+            f"copydyn: the run must fit into memory, but: {reason}; take fewer labels, replicas or times."
         )
         return BAD_INPUT
     except KeyboardInterrupt as stop:
-        print(f"copydyn: {stop if str(stop) else 'interrupted; no result was kept.'}", file=sys.stderr, flush=True)
+        terminal.complain(f"copydyn: {stop if str(stop) else 'interrupted; no result was kept.'}")
         # a kernel that is being compiled cannot be stopped, and nobody waits for it; daemons are not waited for anyway
         if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
             os._exit(INTERRUPTED)
         return INTERRUPTED
+    except Exception:  # left alone, Python would give it the exit code of a claim that does not hold
+        terminal.complain(f"{traceback.format_exc()}copydyn: this is a fault of copydyn itself; please report it.")
+        return FAULT
 
 
-def _scenario(arguments: argparse.Namespace) -> int:
+def _scenario(arguments: argparse.Namespace, say: Say, remark: Say) -> int:
     # before numpy is there to read it: on a busy machine, threads of BLAS that wait for each other take a hundred times
     # as long for matrices of this size as one that works
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -87,22 +113,23 @@ def _scenario(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         every=arguments.checkpoint_every,
         picture=not arguments.no_plot,
-        say=_silent if arguments.quiet else _say,
+        say=_silent if arguments.quiet else say,
+        remark=remark,
     )
-    return HOLDS if outcome.holds else DOES_NOT_HOLD
+    return {True: DONE, False: DOES_NOT_HOLD, None: NOT_JUDGED}[outcome.holds]
 
 
-def _explain(arguments: argparse.Namespace) -> int:
+def _explain(arguments: argparse.Namespace, say: Say) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # see `_scenario`
     from copydyn.foresight.explain import explain
     from copydyn.scenario import load
     from copydyn.toml_text import parsed_value
 
-    _say(explain(load(arguments.scenario, arguments.overrides), parsed_value(arguments.precision)))
-    return HOLDS
+    say(explain(load(arguments.scenario, arguments.overrides), parsed_value(arguments.precision)))
+    return DONE
 
 
-def _list(_: argparse.Namespace) -> int:
+def _list(_: argparse.Namespace, say: Say) -> int:
     from copydyn.source import read, shipped
     from copydyn.toml_text import shown
 
@@ -110,17 +137,17 @@ def _list(_: argparse.Namespace) -> int:
     width = max(map(len, names))
     for name in names:
         tables = read(name).tables
-        _say(f"{name:<{width}}  {tables.get('title', '')}")
+        say(f"{name:<{width}}  {tables.get('title', '')}")
         claims = tables.get("claim", [])
         for claim in claims if isinstance(claims, list) else [claims]:
             parameters = [f"{key} = {shown(value)}" for key, value in claim.items() if key != "kind"]
-            _say(f"{'':<{width}}  claims: {claim['kind']}{' with ' if parameters else ''}{', '.join(parameters)}")
+            say(f"{'':<{width}}  claims: {claim['kind']}{' with ' if parameters else ''}{', '.join(parameters)}")
         if not claims:
-            _say(f"{'':<{width}}  claims nothing")
-    return 0
+            say(f"{'':<{width}}  claims nothing")
+    return DONE
 
 
-_COMMANDS = {"scenario": _scenario, "explain": _explain, "list": _list}
+_COMMANDS = {"explain": _explain, "list": _list}
 
 
 class _Help(argparse.HelpFormatter):
@@ -207,19 +234,6 @@ def _seconds(text: str) -> float:
     if not 0.0 < seconds < 1e9:
         raise argparse.ArgumentTypeError(f"--checkpoint-every must be a number of seconds > 0, but is {text}.")
     return seconds
-
-
-def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Print a warning as one sentence, without the place in the code that nobody asked for."""
-    print(f"copydyn: {message}", file=sys.stderr)
-
-
-def _say(text: str) -> None:
-    """Print ``text``; a reader who has left early, as `head` does, changes neither the run nor its verdict."""
-    try:
-        print(fitted(text, columns()), flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _silent(text: str) -> None:

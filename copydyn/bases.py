@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.array_files import blamed_on, read_array
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment, Preparation, Schedule, System
 from copydyn.inputs import Matrix, as_unitary, dense
 from copydyn.refusal import BadValue
@@ -55,6 +56,7 @@ class Basis:
             object.__setattr__(self, "unitary", as_unitary(self.unitary))
 
 
+@one_thread()
 def in_basis(experiment: Experiment, basis: Any) -> Experiment:
     """Tell ``experiment`` in another basis: H -> U H U^+ for every pulse, psi -> U psi, A -> U A U^+ for every e_op.
 
@@ -110,6 +112,7 @@ def momentum(system: System) -> Basis:
     return Basis(u, labels, "momentum")
 
 
+@one_thread()
 def energy(system: System) -> Basis:
     """Rows of U are the eigenvectors of the first Hamiltonian, lowest energy first.
 

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from copydyn import result as results
+from copydyn.blas import one_thread
 from copydyn.inputs import as_reals
 from copydyn.refusal import BadValue
 
@@ -35,6 +36,7 @@ DISTANCES = {
 """Dimensions and attributes of what `distances` gives."""
 
 
+@one_thread()
 def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = None) -> xr.Dataset:
     """Measure how far ``result`` is from ``reference``.
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Pulse
 from copydyn.inputs import Matrix, as_hermitian, as_real, as_reals, as_whole
 from copydyn.refusal import BadType, BadValue
@@ -51,6 +52,7 @@ class Drive(NamedTuple):
         return self._replace(error=min(self.error, 2.0))
 
 
+@one_thread()
 def sampled(
     hamiltonian: Callable[[float], Any],
     duration: float,

@@ -6,7 +6,10 @@ import hashlib
 import io
 import json
 import platform
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +17,10 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from copydyn import laws, report, result, store
-from copydyn.claims import Finding
+from copydyn.claims import Finding, all_hold
 from copydyn.comparison import compare
 from copydyn.experiment import Experiment
-from copydyn.layout import columns
+from copydyn.layout import WIDEST, columns
 from copydyn.refusal import Refusal
 from copydyn.rules import Rule
 from copydyn.runs import checkpoint
@@ -46,9 +49,9 @@ class Outcome(NamedTuple):
     folder: Path
 
     @property
-    def holds(self) -> bool:
-        """Whether every claim holds."""
-        return all(finding.holds for finding in self.findings)
+    def holds(self) -> bool | None:
+        """Whether every claim holds; None where none is known not to, but one cannot be judged."""
+        return all_hold(finding.holds for finding in self.findings)
 
 
 def run(
@@ -60,8 +63,12 @@ def run(
     every: float = 60.0,
     picture: bool = True,
     say: Callable[[str], object] = print,
+    remark: Callable[[str], object] | None = None,
 ) -> Outcome:
     """Evolve the experiment by the scenario's theories and by Schrödinger's, compare, judge the claims, report, keep.
+
+    All theories are asked before any of them runs. What has been computed is kept whatever comes after it: a theory
+    that fails, a claim about what no theory gives, a figure that cannot be drawn.
 
     Parameters
     ----------
@@ -74,64 +81,175 @@ def run(
     every : float, seconds
         How often a long run is kept in a checkpoint in ``out``; the same scenario with the same seed goes on from it.
     picture : bool
-        Draw figure.png.
+        Draw figure.png; a remark says so where that fails.
     say : callable
         Takes the report; called before anything is written, so that a full disk cannot lose what was computed.
+    remark : callable, optional
+        Takes what has gone wrong beside the run; a RuntimeWarning by default.
 
     Raises
     ------
     BadType, BadValue
-        If a theory refuses the experiment, or ``out`` cannot be written; the latter is tried before the run. If a claim
-        is about what a theory does not give; the results are kept all the same.
+        If a theory refuses the experiment, or ``out`` cannot be written; both are tried before the run. If a claim is
+        about what a theory does not give.
     Interrupted
         On Ctrl-C; it says what is kept and how to go on.
     """
     store.require_writable(out)
-    seed = as_seed(scenario.run.seed)
-    experiment, replicas = scenario.experiment, scenario.run.replicas
-    reference = Schrodinger().evolve(experiment)  # before the run, which a refusal of it would lose
-    kept = _checkpoints(scenario, seed, out)
-    results, told = {}, set()
     for name, theory in scenario.theories.items():
-        if announced := getattr(theory, "announce", lambda _: "")(experiment):
-            say(report.foreseen(name if len(scenario.theories) > 1 else "", announced, columns()))
-            told.add(name)
-        if kept[name].exists():
-            say(f"  going on from {kept[name]}")
-        keep = Checkpoint(kept[name], every)
-        try:
-            results[name] = theory.evolve(experiment, seed, replicas, progress=progress, jobs=jobs, keep=keep)
-        except Interrupted as stop:
-            again = f" The same command with --seed {seed} goes on from there." if kept[name].exists() else ""
-            raise Interrupted(f"{stop}{again}") from None
-    comparisons = {
-        name: compare(results[name], reference, law_of(experiment, theory))
-        for name, theory in scenario.theories.items()
-    }
-    fault, findings = None, []
+        _require(name, theory, scenario)
+    seed = as_seed(scenario.run.seed)
+    if scenario.run.seed is None:
+        say(report.drawn(seed, columns()))
+    reference = Schrodinger().evolve(scenario.experiment)  # before the run, which a refusal of it would lose
+    kept = _checkpoints(scenario, seed, out)
+    found = _Found(scenario, seed, reference, {}, {}, [], "")
+    told = set()
+    fault: Exception | None = None
     try:
-        findings = [claim.settle(results, comparisons) for claim in scenario.claims]
-    except Refusal as refusal:  # what was computed is kept all the same
-        fault = refusal
-    what = scenario.title, results, comparisons, findings, scenario.description
-    say(report.table(*what, width=columns(), told=told))
-    files = {
-        "scenario.toml": scenario.as_run(seed).encode(),
-        **{f"result{part}.nc": _netcdf(results[name]) for name, part in _parts(results)},
-        "reference.nc": _netcdf(reference),
-        **{f"comparison{part}.nc": _netcdf(comparisons[name]) for name, part in _parts(results)},
-        "table.txt": f"{report.table(*what)}\n".encode(),
-        "versions.json": _versions().encode(),
-    }
-    if picture:
-        files["figure.png"] = _picture(results, reference, comparisons, scenario.title)
-    folder = store.keep(out, scenario.name, files)
+        for name, theory in scenario.theories.items():
+            if announced := getattr(theory, "announce", lambda _: "")(scenario.experiment):
+                say(report.foreseen(name if len(scenario.theories) > 1 else "", announced, columns()))
+                told.add(name)
+            if kept[name].exists():
+                say(f"  going on from {kept[name]}")
+            keep = Checkpoint(kept[name], every)
+            result_of = _evolved(scenario, theory, seed, keep, progress=progress, jobs=jobs)
+            found.results[name] = result_of
+            found.comparisons[name] = compare(result_of, reference, law_of(scenario.experiment, theory))
+        fault = found.judge()
+        found.write_table()
+        say(found.said(columns(), told))
+    except BaseException as stop:
+        _rescue(found, out, stop, say, remark or _warn)
+        raise
+    folder = store.keep(out, scenario.name, found.files())
     for path in kept.values():
         checkpoint.remove(path)
-    say(f"  kept in       {folder}")
+    said = f"  kept in       {folder}"
+    try:
+        trouble = found.draw(folder) if picture else ""
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted while drawing; everything but the figure is kept in {folder}.") from None
+    say(said)
+    if trouble:
+        (remark or _warn)(f"figure.png could not be drawn, all else is kept: {trouble}.")
     if fault is not None:
         raise fault
-    return Outcome(results, reference, comparisons, findings, folder)
+    return Outcome(found.results, reference, found.comparisons, found.findings, folder)
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, RuntimeWarning, stacklevel=3)
+
+
+def _require(name: str, theory: Theory, scenario: Scenario) -> None:
+    """Ask a theory, and let its refusal say which of several it is."""
+    try:
+        theory.require(scenario.experiment, scenario.run.replicas)
+    except Refusal as refusal:
+        if len(scenario.theories) == 1:
+            raise
+        raise type(refusal)(f"theory '{name}': {refusal}") from None
+
+
+def _evolved(
+    scenario: Scenario, theory: Theory, seed: int, keep: Checkpoint, *, progress: bool, jobs: int
+) -> xr.Dataset:
+    """Evolve by one theory; where that is interrupted, say how to go on."""
+    try:
+        return theory.evolve(scenario.experiment, seed, scenario.run.replicas, progress=progress, jobs=jobs, keep=keep)
+    except Interrupted as stop:
+        again = f" The same command with --seed {seed} goes on from there." if Path(keep.path).exists() else ""
+        raise Interrupted(f"{stop}{again}") from None
+
+
+@dataclass
+class _Found:
+    """What has been computed so far."""
+
+    scenario: Scenario
+    seed: int
+    reference: xr.Dataset
+    results: dict[str, xr.Dataset]
+    comparisons: dict[str, xr.Dataset]
+    findings: list[Finding]
+    table: str
+
+    def judge(self) -> Exception | None:
+        """Judge every claim that can be; give what the first of the others says."""
+        fault = None
+        for claim in self.scenario.claims:
+            try:
+                self.findings.append(claim.settle(self.results, self.comparisons))
+            except Exception as cause:
+                fault = fault or cause
+        return fault
+
+    def write_table(self) -> None:
+        """Write the report as it is kept."""
+        self.table = self.said(WIDEST)
+
+    def said(self, width: int, told: Collection[str] = ()) -> str:
+        """Write the report for the screen: see `report.table`."""
+        what = self.results, self.comparisons, self.findings
+        return report.table(self.scenario.title, *what, self.scenario.description, width=width, told=told)
+
+    def files(self) -> dict[str, bytes]:
+        """Give names and contents of all files but the figure."""
+        parts = _parts(self.scenario.theories)
+        table = {"table.txt": f"{self.table}\n".encode()} if self.table else {}
+        return {
+            "scenario.toml": self.scenario.as_run(self.seed).encode(),
+            **{f"result{part}.nc": _netcdf(self.results[name]) for name, part in parts if name in self.results},
+            "reference.nc": _netcdf(self.reference),
+            **{
+                f"comparison{part}.nc": _netcdf(self.comparisons[name])
+                for name, part in parts
+                if name in self.comparisons
+            },
+            **table,
+            "versions.json": _versions().encode(),
+        }
+
+    def draw(self, folder: Path) -> str:
+        """Add figure.png to what is kept; where that fails, for whatever reason, say why."""
+        try:
+            store.add(
+                folder, "figure.png", _picture(self.results, self.reference, self.comparisons, self.scenario.title)
+            )
+        except Exception as cause:  # LaTeX, fonts, backends: what may go wrong is not ours, and the run is
+            return (str(cause).strip().split("\n")[0] or type(cause).__name__).rstrip(".")
+        return ""
+
+
+def _rescue(
+    found: _Found,
+    out: Path,
+    stop: BaseException,
+    say: Callable[[str], object],
+    remark: Callable[[str], object],
+) -> None:
+    """Keep what was computed before something went wrong, and say so.
+
+    Raises
+    ------
+    Interrupted
+        In the place of another Ctrl-C, if anything is kept.
+    """
+    if not found.results:
+        return
+    try:
+        folder = store.keep(out, found.scenario.name, found.files())
+    except Refusal as refusal:
+        remark(str(refusal))
+        return
+    names = ", ".join(f"'{name}'" for name in found.results)
+    if isinstance(stop, KeyboardInterrupt):
+        sentence = str(stop) or "interrupted."
+        raise Interrupted(f"{sentence} The result of {names} is kept in {folder}.") from None
+    with suppress(Exception):  # what has gone wrong may be the saying
+        say(f"  kept in       {folder}, the result of {names} alone")
 
 
 def _checkpoints(scenario: Scenario, seed: int, out: Path) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from copydyn.array_files import blamed_on, read_array
+from copydyn.blas import one_thread
 from copydyn.experiment import Preparation, System
 from copydyn.inputs import as_ket, as_real, as_whole, dense
 from copydyn.refusal import BadValue
@@ -94,6 +95,7 @@ def file(system: System, path: str, key: str = "", normalise: bool = False) -> P
         return Preparation(as_ket(amplitudes, system.size, normalise=normalise))
 
 
+@one_thread()
 def eigenstate(system: System, level: int = 0) -> Preparation:
     """Start from the eigenvector of the first Hamiltonian with the ``level``-th lowest energy."""
     number = as_whole(level, "level")

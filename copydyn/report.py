@@ -122,13 +122,18 @@ def table(
         if why := comparison.attrs.get("beyond_reach"):
             lines += entry("law", f"{whose}of finite N is left out {why}", width)
     for finding in findings:
-        lines += entry("claim", f"{'holds' if finding.holds else 'DOES NOT HOLD'}: {finding.sentence}", width)
+        lines += entry("claim", f"{finding.verdict}: {finding.sentence}", width)
     return "\n".join(line.rstrip() for line in lines)
 
 
 def foreseen(name: str, text: str, width: int = WIDEST) -> str:
     """Write what a theory knows of a run before it begins; the name may be empty."""
     return "\n".join(entry("foreseen", f"'{name}' {text}" if name else text, width))
+
+
+def drawn(seed: int, width: int = WIDEST) -> str:
+    """Write the seed of a run that has been given none, before it begins."""
+    return "\n".join(entry("seed", f"{seed}, drawn; --seed {seed} gives the same run again", width))
 
 
 def _what_ran(results: Mapping[str, xr.Dataset], told: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import schur
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment, Schedule
 from copydyn.inputs import as_real, as_unitary
 from copydyn.refusal import BadValue
@@ -19,6 +20,7 @@ ROUNDING = 1e-12
 """Share of the time before the rotation that is no pulse but what adding up durations leaves."""
 
 
+@one_thread()
 def generator(unitary: Any, duration: float, hbar: float = 1.0) -> np.ndarray:
     """Give the Hermitian H with exp(-i H duration / hbar) = U: H = (i hbar / duration) log U on the principal branch.
 
@@ -50,6 +52,7 @@ def generator(unitary: Any, duration: float, hbar: float = 1.0) -> np.ndarray:
     return np.asarray(0.5 * (h + h.conj().T))
 
 
+@one_thread()
 def rotated(experiment: Experiment, unitary: Any, duration: float) -> Experiment:
     """Append a pulse that turns the ket by U, so that the counts after it are frequencies in the basis of U's rows.
 

@@ -30,6 +30,17 @@ def _require_at_most(most: float, name: str, value: float) -> None:
         raise BadValue(f"{name} must be at most {most:g} in size, but is {value:g}; give a smaller one.")
 
 
+def _shortly(thing: Any) -> str:
+    """Name what differs from quantum mechanics, as it stands in tables."""
+    return f"{type(thing).__name__}({', '.join(f'{name}={value!r}' for name, value in thing.distinctive().items())})"
+
+
+def _unusual(thing: Any) -> dict[str, Any]:
+    """Give the fields that differ from quantum mechanics: they decide the random stream."""
+    said = ((field.name, getattr(thing, field.name), field.default) for field in fields(thing))
+    return {name: value for name, value, usual in said if value != usual}
+
+
 @dataclass(frozen=True, repr=False)
 class Harmonic:
     """One term of the two Fourier series (27), (28).
@@ -70,6 +81,10 @@ class Harmonic:
 
     def __repr__(self) -> str:
         return _shortly(self)
+
+    def distinctive(self) -> dict[str, Any]:
+        """Give the fields that differ from quantum mechanics."""
+        return _unusual(self)
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,6 +132,10 @@ class Rule:
     def __repr__(self) -> str:
         return _shortly(self)
 
+    def distinctive(self) -> dict[str, Any]:
+        """Give the fields that differ from quantum mechanics."""
+        return _unusual(self)
+
     @property
     def family(self) -> Family:
         """The rule as `copydyn.kernels.family` reads it."""
@@ -134,12 +153,6 @@ class Rule:
             turn_factor=_factors(columns["turn_offset"]),
             flow=self.phases == "flow",
         )
-
-
-def _shortly(thing: Any) -> str:
-    """Name what differs from quantum mechanics: the text decides the random stream, and stands in tables."""
-    said = ((field.name, getattr(thing, field.name), field.default) for field in fields(thing))
-    return f"{type(thing).__name__}({', '.join(f'{name}={value!r}' for name, value, usual in said if value != usual)})"
 
 
 def _as_harmonics(harmonics: Any) -> tuple[Harmonic, ...]:

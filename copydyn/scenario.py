@@ -32,7 +32,7 @@ from copydyn.source import Override, Source, read
 from copydyn.store import slug
 from copydyn.streams import as_seed
 from copydyn.systems import SYSTEMS
-from copydyn.theories import THEORIES, CopyDynamics
+from copydyn.theories import THEORIES
 from copydyn.theory import Theory
 from copydyn.toml_text import emitted
 
@@ -157,8 +157,8 @@ def made(source: Source) -> Scenario:
     claims = _claims(reader)
     if experiment is not None:
         for place, (_, theory) in theories.items():
-            if isinstance(theory, CopyDynamics):
-                reader.attempt(place, theory.resolved, experiment)
+            if theory is not None:
+                reader.attempt(place, theory.require, experiment)
     names = [name for name, _ in theories.values()]
     for place, claim in claims.items():
         if None not in names:

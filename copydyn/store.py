@@ -68,6 +68,16 @@ def keep(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
             shutil.rmtree(workshop, ignore_errors=True)
 
 
+def add(folder: Path, name: str, content: bytes) -> None:
+    """Write one more file into a folder that `keep` has made.
+
+    Raises
+    ------
+    OSError
+    """
+    durable.put(folder / name, content, folder)
+
+
 def slug(name: str) -> str:
     """Give ``name`` as a part of a file's name: letters and digits, in lower case, and a hyphen between them."""
     return "-".join(re.findall(r"[^\W_]+(?:\.[^\W_]+)*", name.lower()))

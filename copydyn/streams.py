@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from functools import cache, lru_cache
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import Experiment
-from copydyn.inputs import as_whole
+from copydyn.inputs import as_whole, shown
+from copydyn.refusal import BadType
+
+_PLAIN = (str, bytes, int, float, complex, np.generic, NoneType, Enum, Path, range)
+_NUMBERS = {int, float, complex}
+"""Types whose ``repr`` says all; of the latter long lists are named at once."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -36,7 +45,7 @@ def streams(experiment: Experiment, theory: Any, seed: int, replicas: int, first
     Parameters
     ----------
     theory
-        Anything whose ``repr`` says what is simulated, such as the frozen dataclass of a theory.
+        What is simulated, made of dataclasses, numbers, words and arrays, as a theory is: see `said`.
     first : int
         Number of the first replica.
     """
@@ -52,8 +61,61 @@ def streams(experiment: Experiment, theory: Any, seed: int, replicas: int, first
 def fingerprint(experiment: Experiment, theory: Any) -> bytes:
     """SHA-256 over the canonical experiment and theory."""
     digest = _digest_of(experiment).copy()
-    digest.update(repr(theory).encode())
+    digest.update(said(theory).encode())
     return digest.digest()
+
+
+def said(value: Any) -> str:
+    """Name a theory by all that it consists of: like ``repr``, which abbreviates arrays, but in full.
+
+    A dataclass is named with its fields, or with those that its method ``distinctive`` gives by name; an array by its
+    shape, its kind and the SHA-256 of its numbers.
+
+    Raises
+    ------
+    BadType
+        If a part of it has no name but its place in memory, as a function has, which is another one in every process.
+    """
+    if isinstance(value, _PLAIN) or (isinstance(value, (tuple, list)) and set(map(type, value)) <= _NUMBERS):
+        return repr(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        own = getattr(value, "distinctive", None)
+        told = own() if own else {field.name: getattr(value, field.name) for field in fields(value) if field.repr}
+        return f"{type(value).__qualname__}({', '.join(f'{name}={said(one)}' for name, one in told.items())})"
+    if isinstance(value, np.ndarray):
+        return _said_of_array(value)
+    if isinstance(value, tuple):
+        names = getattr(value, "_fields", None)
+        listed = [said(one) for one in value]
+        if names:
+            return f"{type(value).__name__}({', '.join(f'{name}={one}' for name, one in zip(names, listed))})"
+        return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"
+    if isinstance(value, list):
+        return f"[{', '.join(said(one) for one in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{said(key)}: {said(one)}' for key, one in value.items())}}}"
+    if isinstance(value, (set, frozenset)):
+        return f"{{{', '.join(sorted(said(one) for one in value))}}}"
+    if hasattr(value, "tocoo"):  # a sparse matrix of scipy
+        entries = value.tocoo()
+        order = np.lexsort(entries.coords[::-1])
+        return said([entries.shape, *(column[order] for column in (*entries.coords, entries.data))])
+    if hasattr(value, "full"):  # a qutip.Qobj
+        return _said_of_array(value.full())
+    if hasattr(value, "__array__") and not isinstance(value, np.generic):
+        return _said_of_array(np.asarray(value))
+    raise BadType(
+        f"a theory must be made of numbers, words, arrays and dataclasses, which can be named, but has {shown(value)}; "
+        "give it something whose content decides what it is."
+    )
+
+
+def _said_of_array(array: np.ndarray) -> str:
+    if array.dtype.kind == "O":
+        return f"array{said(array.tolist())}"
+    return (
+        f"array({array.shape}, {array.dtype.str}, {hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()})"
+    )
 
 
 @lru_cache(maxsize=4)  # many runs are of one experiment, which is known by itself

@@ -14,12 +14,22 @@ from copydyn.runs.conduct import Checkpoint
 class Theory(Protocol):
     """A frozen dataclass whose fields are the theory's parameters.
 
-    ``evolve`` takes the experiment that every theory is given and returns a Dataset that passes `result.check`.
+    ``require`` refuses what ``evolve`` would refuse, before anything is computed. ``evolve`` takes the experiment that
+    every theory is given and returns a Dataset that passes `result.check`.
     """
 
     @property
     def name(self) -> str:
         """How tables and files call the theory."""
+        ...
+
+    def require(self, experiment: Experiment, replicas: int = 1) -> None:
+        """Refuse an experiment that the theory cannot evolve so many times.
+
+        Raises
+        ------
+        BadType, BadValue
+        """
         ...
 
     def evolve(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qm_reference.blas import one_thread
 from qm_reference.inputs import (
     as_density,
     as_jumps,
@@ -33,6 +34,7 @@ SMALLEST_SPARSE = 32
 """Levels up to which sparse operators are made dense, where that is faster."""
 
 
+@one_thread()
 def mesolve(H: Any, rho0: Any, tlist: Any, c_ops: Any = (), *, hbar: float = 1.0, tol: float = 1e-8) -> np.ndarray:
     """dρ/dt = -(i/ħ) [H, ρ] + Σ_k (c_k ρ c_k⁺ - {c_k⁺ c_k, ρ}/2), ρ(tlist[0]) = rho0.
 

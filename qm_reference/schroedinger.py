@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from qm_reference.blas import one_thread
 from qm_reference.inputs import (
     as_ket,
     as_positive,
@@ -26,6 +27,7 @@ LONGEST_ANGLE = 200.0
 enough that its terms times the save times within it, the size of the final product, stay few."""
 
 
+@one_thread()
 def sesolve(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, tol: float = 1e-10) -> np.ndarray:
     """iħ dψ/dt = H ψ, ψ(tlist[0]) = psi0.
 

@@ -5,7 +5,7 @@ A new claim is one dataclass with a verb, `judge` for one theory or `settle` for
 
 from __future__ import annotations
 
-from copydyn.claims.claim import ALL, Claim, Finding
+from copydyn.claims.claim import ALL, Claim, Finding, all_hold
 from copydyn.claims.copies import FALSE_ALARM, Coherent, Conserved, Extinct, Still, two_sided_binomial
 from copydyn.claims.distances import Agrees, Closer, Deviates, Within
 from copydyn.claims.irreversibility import Born, Reads, Signals
@@ -41,5 +41,6 @@ __all__ = [
     "Signals",
     "Still",
     "Within",
+    "all_hold",
     "two_sided_binomial",
 ]

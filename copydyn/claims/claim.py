@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,10 +21,26 @@ ALL = "all"
 
 
 class Finding(NamedTuple):
-    """Whether a claim holds, with the number found and the rule."""
+    """Whether a claim holds, with the number found and the rule; None where nothing can be said about it."""
 
-    holds: bool
+    holds: bool | None
     sentence: str
+
+    @property
+    def verdict(self) -> str:
+        """The finding in words."""
+        return {True: "holds", False: "DOES NOT HOLD", None: "CANNOT BE JUDGED"}[self.holds]
+
+
+def judged(holds: bool, *numbers: float) -> bool | None:
+    """Give ``holds``, or None where one of the numbers that it rests on is not a number."""
+    return None if any(math.isnan(number) for number in numbers) else bool(holds)
+
+
+def all_hold(verdicts: Iterable[bool | None]) -> bool | None:
+    """Say whether all hold: one that does not decides; else one that cannot be judged leaves it open."""
+    several = list(verdicts)
+    return False if False in several else None if None in several else True
 
 
 class Claim(ABC):
@@ -75,7 +92,7 @@ class ClaimOfOne(Claim):
         if len(results) == 1:
             return findings[0]
         sentences = [f"'{name}': {finding.sentence}" for name, finding in zip(names, findings)]
-        return Finding(all(finding.holds for finding in findings), "; ".join(sentences))
+        return Finding(all_hold(finding.holds for finding in findings), "; ".join(sentences))
 
     @abstractmethod
     def judge(self, result: xr.Dataset, comparison: xr.Dataset) -> Finding:

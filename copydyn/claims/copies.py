@@ -129,7 +129,7 @@ class Coherent(ClaimOfOne):
         late = series[:, series.shape[1] // 2 :]
         late = late[~np.isnan(late).all(axis=1)]
         if not late.size:
-            return Finding(False, f"coherence cannot be judged: label '{self.label}' is empty in every replica")
+            return Finding(None, f"coherence cannot be judged: label '{self.label}' is empty in every replica")
         each = np.nanmean(late, axis=1)
         mean = float(each.mean())
         error = float(each.std(ddof=1) / math.sqrt(each.size)) if each.size > 1 else 0.0
@@ -147,6 +147,8 @@ class Coherent(ClaimOfOne):
 @dataclass(frozen=True)
 class Conserved(ClaimOfOne):
     """The counts of a part's labels, summed over the other parts', stand still in every replica: no signal reaches it.
+
+    Without a copy event it cannot be judged.
 
     Parameters
     ----------
@@ -171,7 +173,10 @@ class Conserved(ClaimOfOne):
         change = int(np.abs(counts - counts[:, :1]).max())
         events = int(result["events"].isel(time=-1).sum()) if "events" in result else 0
         found = f"the counts of part '{self.part}' change by at most {change} copies while {events} copy events happen"
-        return Finding(change == 0 and events > 0, f"{found}; the claim allows no change, and asks for events")
+        moved = f"{found}; the claim allows no change"
+        if change == 0 and events == 0:
+            return Finding(None, f"{moved}, and cannot be judged where nothing happens")
+        return Finding(change == 0, moved)
 
 
 def two_sided_binomial(found: int, trials: int, probability: float) -> float:

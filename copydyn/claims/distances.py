@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from copydyn.claims.claim import SAFETY, Claim, ClaimOfOne, Finding
+from copydyn.claims.claim import SAFETY, Claim, ClaimOfOne, Finding, judged
 from copydyn.inputs import as_real, choose
 from copydyn.refusal import BadValue
 from copydyn.wording import plus_minus
@@ -36,7 +36,7 @@ class Agrees(ClaimOfOne):
         """Compare the score with its bound; without a law there is no agreement."""
         score = _score(comparison)
         if math.isnan(score):
-            return Finding(False, f"agreement cannot be judged: {comparison.attrs['sentence']}")
+            return Finding(None, f"agreement cannot be judged: {comparison.attrs['sentence']}")
         return Finding(abs(score) <= self.max_score, f"{_off(score)}; the claim allows {self.max_score:g}")
 
 
@@ -69,10 +69,11 @@ class Deviates(ClaimOfOne):
         if self.by == "score":
             score = _score(comparison)
             if math.isnan(score):
-                return Finding(False, f"deviation cannot be judged: {comparison.attrs['sentence']}")
+                return Finding(None, f"deviation cannot be judged: {comparison.attrs['sentence']}")
             return Finding(score >= bound, f"{_off(score)}; {rule} above it")
         worst, error = _worst(comparison, self.by)
-        return Finding(worst - SAFETY * error >= bound, f"{_words(self.by)} reaches {plus_minus(worst, error)}; {rule}")
+        holds = judged(worst - SAFETY * error >= bound, worst)
+        return Finding(holds, f"{_words(self.by)} reaches {plus_minus(worst, error)}; {rule}")
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,8 @@ class Within(ClaimOfOne):
         at = int(np.argmax(mean + SAFETY * error))
         when = f"{comparison['time'].values[at]:.4g}"
         found = f"{_words(self.distance)} is at most {plus_minus(float(mean[at]), float(error[at]))}, at time {when}"
-        return Finding(
-            bool(mean[at] + SAFETY * error[at] <= self.at_most), f"{found}; the claim allows {self.at_most:g}"
-        )
+        holds = judged(mean[at] + SAFETY * error[at] <= self.at_most, mean[at])
+        return Finding(holds, f"{found}; the claim allows {self.at_most:g}")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Closer(Claim):
         error = math.hypot(their_error, self.by_factor * our_error)
         times = "" if self.by_factor == 1.0 else f"{self.by_factor:g} times "
         return Finding(
-            ahead > SAFETY * error,
+            judged(ahead > SAFETY * error, ours, theirs),
             f"{_words(self.by)} reaches {plus_minus(ours, our_error)} in '{self.theory}' and "
             f"{plus_minus(theirs, their_error)} in '{self.than}'; the claim asks for {times}less in the former",
         )

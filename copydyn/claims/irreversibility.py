@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from copydyn.claims.claim import Claim, ClaimOfOne, Finding
+from copydyn.claims.claim import Claim, ClaimOfOne, Finding, judged
 from copydyn.claims.copies import FALSE_ALARM, two_sided_binomial
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_real, choose
@@ -77,7 +77,7 @@ class Reads(ClaimOfOne):
         place = f"at time {result['time'].values[at]:.4g}"
         extreme = f"the {self.when} " if self.when in ("largest", "smallest") else ""
         return Finding(
-            bool(holds), f"{extreme}{name} is {value:.10g} {place}; the claim asks for {' and '.join(rules)}"
+            judged(holds, value), f"{extreme}{name} is {value:.10g} {place}; the claim asks for {' and '.join(rules)}"
         )
 
 
@@ -168,7 +168,7 @@ class Signals(Claim):
             holds &= worst <= self.at_most
             rules.append(f"at most {self.at_most:g}")
         return Finding(
-            holds,
+            judged(holds, worst),
             f"the state of part '{self.part}' under '{self.theory}' is up to {worst:.3g} away from that under "
             f"'{self.against}' in trace distance; the claim asks for {' and '.join(rules)}",
         )

@@ -90,19 +90,21 @@ def foresee(experiment: Experiment, theory: Theory, replicas: int, seed: int, pr
     if obstacle or not isinstance(theory, CopyDynamics):
         cost = probe(experiment, theory, replicas, seed)
         seen = [Item("events", f"{_events(cost.events)}, as far as tried")] if cost.events else []
-        return [*lines, "", *_items([Item("laws", obstacle), *seen, *_costs(cost, replicas)])]
+        turns = _turns(experiment, theory)
+        return [*lines, "", *_items([Item("laws", obstacle), *seen, *turns, *_costs(cost, replicas)])]
     ket = theory.encoded(experiment)
     law, left_out = _law(experiment, theory, ket)
     stages = stages_of(experiment, theory, ket)
     events = sum(stage.events for stage in stages)
-    leaps = theory.resolved(experiment).engine == "leap"  # whose cost has nothing to do with the events
-    cost = probe(experiment, theory, replicas, seed, events=None if leaps else events)
+    work = theory.count(experiment)
+    by_time = theory.resolved(experiment).engine == "leap" or work.steps * work.step > work.events
+    cost = probe(experiment, theory, replicas, seed, events=None if by_time else events)
     if _last_finite(law) > 0 or experiment.tlist.size == 1:
         lines += ["", *_grid(_needed(experiment, theory, law, precision))]
         lines += ["", *_grid(_band(experiment, theory, law))]
     lines += ["", *_items([*left_out, *_limits(experiment, theory, law, ket)])]
     lines += _items(_nodes(experiment, theory, ket, stages))
-    lines += _items([_moves(experiment, stages), *_costs(cost, replicas)])
+    lines += _items([_moves(experiment, stages), *_turns(experiment, theory), *_costs(cost, replicas)])
     return lines
 
 
@@ -298,6 +300,18 @@ def _moves(experiment: Experiment, stages: list[Stage]) -> Item:
         return Item("events", _events(events))
     still = "; then nothing moves any more" if stages[-1].lost is not None and stages[-1].labels.size == 2 else ""
     return Item("events", f"{_events(events)}, label {_listed(lost, 'and')} being lost{still}")
+
+
+def _turns(experiment: Experiment, theory: Theory) -> Iterator[Item]:
+    """Count the leaps, or the steps of the phases where they take longer than the events: beats are to be followed."""
+    if not isinstance(theory, CopyDynamics) or theory.engine == "meanfield":
+        return
+    settled = theory.resolved(experiment)
+    work = settled.count(experiment)
+    if settled.engine == "leap":
+        yield Item("leaps", f"about {work.leaps:.2g} a replica")
+    elif work.steps * work.step > work.events:
+        yield Item("steps", f"about {work.steps:.2g} of the phases a replica, which take longer than the events")
 
 
 def _events(events: float) -> str:

@@ -23,6 +23,9 @@ FIRST_EVENTS = 10_000
 FIRST_BEATS = 1000.0
 """Radians of the fastest beat in the first piece, where no events are foreseen."""
 
+FIRST_STEPS = 20_000
+"""Steps of the phases in the first piece."""
+
 MOST_ROWS = 2_000_000
 """Rows of copies that a piece is given: more take seconds to be made."""
 
@@ -107,13 +110,12 @@ def probe(experiment: Experiment, theory: Theory, replicas: int, seed: int, *, e
 
 def _longest(experiment: Experiment, theory: Theory, replicas: int, seed: int, events: float | None) -> _Piece:
     """Run longer and longer pieces, then more replicas, until one takes a third of the budget or is all."""
-    share = (
-        min(1.0, FIRST_EVENTS / events)
-        if events
-        else 1.0
-        if events == 0.0
-        else min(1e-3, FIRST_BEATS / (1.0 + beats(experiment)))
-    )
+    if events is None:
+        share = min(1e-3, FIRST_BEATS / (1.0 + beats(experiment)))
+    else:
+        share = min(1.0, FIRST_EVENTS / max(events, 1.0))
+    if isinstance(theory, CopyDynamics):
+        share = min(share, FIRST_STEPS / max(1.0, theory.count(experiment).steps))
     piece = _run(experiment, theory, share, 1, seed)  # compiles, or loads what is compiled: not to be counted
     piece = _run(experiment, theory, share, 1, seed)
     while piece.seconds < BUDGET / 3 and (piece.share < 1.0 or piece.replicas < replicas):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from copydyn.blas import one_thread
 from copydyn.inputs import Matrix
 from copydyn.irreversible.equilibrium import Equilibrium
 
@@ -51,6 +52,7 @@ class Ensemble(NamedTuple):
         rho.reshape(-1, size * size)[:, :: size + 1] += (1.0 - kept) * self.chi.average
         return np.asarray(rho)
 
+    @one_thread()
     def density_of_beables(self) -> np.ndarray:
         """Rho between the beables, complex128 (time, beable, beable)."""
         vectors, kept = self.chi.levels.vectors, self.kept[:, None]
@@ -60,6 +62,7 @@ class Ensemble(NamedTuple):
         rho += (kept * kets)[:, :, None] * kets.conj()[:, None, :]
         return np.asarray(rho)
 
+    @one_thread()
     def probability(self) -> np.ndarray:
         """<a| rho |a>, float64 (time, beable)."""
         levels, e = self.chi.levels, self.kept[:, None]
@@ -73,6 +76,7 @@ class Ensemble(NamedTuple):
         e = self.kept[:, None]
         return np.asarray(e * self.chi.levels.weights + (1.0 - e) * self.chi.average)
 
+    @one_thread()
     def expectation(self, operator: Matrix) -> np.ndarray:
         """Tr(A rho), float64 (time,), for A between the beables."""
         levels = self.chi.levels
@@ -90,25 +94,30 @@ class Ensemble(NamedTuple):
         away = self.chi.levels.energies - self.energy()[:, None]
         return np.asarray(np.einsum("tm,tm->t", self.occupation(), away**2))
 
+    @one_thread()
     def squared_distance(self) -> np.ndarray:
         """Tr (rho - chi)^2, float64 (time,): e^2 times the first, what the paper calls trace distance (E1)."""
         weights, average = self.chi.levels.weights, self.chi.average
         first = 1.0 - 2.0 * float(weights @ average) + float(average @ average)
         return np.asarray(self.kept**2 * first)
 
+    @one_thread()
     def trace_distance(self) -> np.ndarray:
         """|rho - chi|_1 / 2, float64 (time,): e times the first."""
         values = rank_one_and_diagonal(self.chi, 1.0, -1.0)[0]
         return np.asarray(self.kept * 0.5 * float(np.abs(values).sum()))
 
+    @one_thread()
     def entropy(self) -> np.ndarray:
         """S = -Tr rho ln rho, float64 (time,)."""
         return np.array([_entropy(rank_one_and_diagonal(self.chi, e, 1.0 - e)[0]) for e in self.kept])
 
+    @one_thread()
     def entropy_rate(self) -> np.ndarray:
         """Gamma Tr[(rho - chi) ln rho], float64 (time,), 1/time; infinite while chi has levels that rho has not."""
         return np.array([self.rate * _slope(self.chi, e) for e in self.kept])
 
+    @one_thread()
     def relative_entropy(self) -> np.ndarray:
         """S(rho || chi) = Tr rho (ln rho - ln chi), float64 (time,): never rises; infinite outside the window."""
         inside = self.chi.average > 0.0

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment
 from copydyn.inputs import DiagonalOrMatrix, as_hermitian, as_real, as_reals, choose, dense, shown
 from copydyn.irreversible.levels import Levels, levels_of
@@ -145,6 +146,7 @@ class Report(NamedTuple):
         )
 
 
+@one_thread()
 def equilibrium_of(experiment: Experiment, window: Window, phase_rule: str = "auto") -> Equilibrium:
     """Make chi of the state in which ``experiment`` starts.
 
@@ -177,6 +179,7 @@ def equilibrium(levels: Levels, window: Window) -> Equilibrium:
     return _resolved(levels, np.unique(values, return_inverse=True)[1].astype(np.int64), window)
 
 
+@one_thread()
 def report(chi: Equilibrium) -> Report:
     """Say what thermalisation to ``chi`` will do to the state."""
     levels, average = chi.levels, chi.average

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment
 from copydyn.inputs import Matrix, as_hermitian, as_real, as_reals, dense
 from copydyn.irreversible.channel import Ensemble
@@ -14,6 +15,7 @@ from copydyn.irreversible.equilibrium import Equilibrium, Window, equilibrium_of
 from copydyn.refusal import BadValue
 
 
+@one_thread()
 def two_time_correlation(chi: Equilibrium, rate: float, a: Matrix, b: Matrix, times: np.ndarray) -> np.ndarray:
     """<A(t) B(0)> = e Tr[A U B rho U^+] + (1 - e) Tr(A chi) Tr(B rho), e = exp(-Gamma t), complex128 (time,).
 
@@ -40,6 +42,7 @@ def two_time_correlation(chi: Equilibrium, rate: float, a: Matrix, b: Matrix, ti
     return np.asarray(e * pure + (1.0 - e) * mean_a * mean_b)
 
 
+@one_thread()
 def long_time_variance(chi: Equilibrium, operator: Matrix, noise: str = "complex") -> float:
     """Variance, in time or over runs, of <O> of one system that has thermalised to a uniform chi.
 
@@ -69,6 +72,7 @@ def thermalisation_time(strength: float, degrees: float, hbar: float = 1.0) -> f
     return hbar / energy if energy > 0.0 else np.inf
 
 
+@one_thread()
 def scan_of_sizes(
     experiment: Experiment, strength: float, degrees: Sequence[float], window: Window | None = None
 ) -> xr.Dataset:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment
 from copydyn.inputs import dense, shown
 from copydyn.refusal import BadValue
@@ -87,6 +88,7 @@ class Levels:
         """exp(-i E_m t/hbar) psi_m, complex128 (time, level), for times counted from the preparation."""
         return np.asarray(np.exp(-1j * np.outer(times, self.frequencies)) * self.amplitudes)
 
+    @one_thread()
     def within_shells(self, operator: np.ndarray, what: str) -> tuple[Levels, np.ndarray]:
         """Turn the vectors within degenerate levels so that ``operator`` is diagonal, and give its diagonal.
 
@@ -144,6 +146,7 @@ def levels_of(experiment: Experiment, phase_rule: str = "auto") -> Levels:
     return levels_of_matrix(dense(system.pulses[0].hamiltonian), experiment.ket, system.hbar, phase_rule)
 
 
+@one_thread()
 def levels_of_matrix(full: np.ndarray, psi: np.ndarray, hbar: float, phase_rule: str = "auto") -> Levels:
     """Diagonalise a Hermitian matrix, and tell ``psi`` (beable, ...) in its levels.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment
 from copydyn.inputs import dense
 from copydyn.irreversible.equilibrium import Equilibrium, Window, equilibrium
@@ -65,6 +66,7 @@ class Local:
         told = both.reshape(size, own, before, after).transpose(0, 2, 1, 3).reshape(size, size)
         return np.ascontiguousarray(told, dtype=complex)
 
+    @one_thread()
     def density(self, rate: float, times: np.ndarray) -> np.ndarray:
         """Rho between the beables, complex128 (time, beable, beable), for times from the preparation on."""
         levels, e = self.chi.levels, np.exp(-rate * times)[:, None, None]
@@ -119,6 +121,7 @@ class Local:
         return Course(start, legs, begin, self.rows, cost)
 
 
+@one_thread()
 def local_equilibrium(experiment: Experiment, part: str, window: Window, phase_rule: str = "auto") -> Local:
     """Make chi of the reduced state of ``part``.
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from copydyn.blas import one_thread
 from copydyn.experiment import System
 from copydyn.inputs import as_hermitian, dense, shown
 from copydyn.refusal import BadType, BadValue
@@ -90,6 +91,7 @@ class Reduction(NamedTuple):
         return np.argmax(self.weights(kets), axis=-1).astype(np.int32)
 
 
+@one_thread()
 def reduction_of(system: System, projectors: Any = "beables", part: str = "") -> Reduction:
     """Make the collapse basis of a system.
 
@@ -145,6 +147,7 @@ def order_parameter(system: System) -> np.ndarray:
     return np.asarray(total)
 
 
+@one_thread()
 def of_matrices(projectors: Sequence[Any], size: int) -> Reduction:
     """Make the collapse basis of matrices, which must be projectors that sum to one."""
     matrices: list[np.ndarray] = []
@@ -185,6 +188,21 @@ def commutes(hamiltonian: np.ndarray, reduction: Reduction) -> bool:
     return bool(across.max(initial=0.0) <= COMMUTING * max(float(np.abs(told).max(initial=0.0)), 1e-300))
 
 
+def require_few_turns(turns: float) -> None:
+    """Refuse an ensemble that H and collapse turn too often to be followed where they do not commute.
+
+    Raises
+    ------
+    BadValue
+    """
+    if turns > MOST_ANGLE:
+        raise BadValue(
+            f"the ensemble must be followed over at most {MOST_ANGLE:.0e} turns, but the spread of H and the rate make "
+            f"{turns:.3g}; shorten the times."
+        )
+
+
+@one_thread()
 def reduced_ensemble(
     frequencies: np.ndarray, reduction: Reduction, rate: float, rho: np.ndarray, times: np.ndarray
 ) -> np.ndarray:
@@ -221,11 +239,7 @@ def reduced_ensemble(
             told[number] = u @ (start * np.where(same, 1.0, math.exp(-rate * time))) @ u.conj().T
         return np.asarray(reduction.back(told))
     norm = float(np.ptp(energies)) + 2.0 * rate
-    if norm * float(times[-1]) > MOST_ANGLE:
-        raise BadValue(
-            f"the ensemble must be followed over at most {MOST_ANGLE:.0e} turns, but the spread of H and the rate make "
-            f"{norm * float(times[-1]):.3g}; shorten the times."
-        )
+    require_few_turns(norm * float(times[-1]))
     h = h - 0.5 * (energies[-1] + energies[0]) * np.eye(len(h))
     loss = np.where(same, 0.0, rate)
     told = np.empty((times.size, *rho.shape), dtype=complex)

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from copydyn import result as results
+from copydyn.blas import one_thread
 from copydyn.inputs import as_ket
 from copydyn.irreversible.equilibrium import Window, equilibrium
 from copydyn.irreversible.levels import Levels
@@ -20,6 +21,7 @@ from copydyn.irreversible.thermodynamics import reduced, reduced_ket, trace_dist
 from copydyn.refusal import BadValue
 
 
+@one_thread()
 def witness(on: xr.Dataset, off: xr.Dataset, part: str) -> np.ndarray:
     """|rho_B(on) - rho_B(off)|_1 / 2, float64 (time,).
 
@@ -42,6 +44,7 @@ def witness(on: xr.Dataset, off: xr.Dataset, part: str) -> np.ndarray:
     return trace_distance(state_of(on, part), state_of(off, part))
 
 
+@one_thread()
 def state_of(result: xr.Dataset, part: str) -> np.ndarray:
     """Give the reduced density matrix of a part, complex128 (time, own, own).
 
@@ -62,6 +65,7 @@ def state_of(result: xr.Dataset, part: str) -> np.ndarray:
     raise BadValue("a witness needs density matrices, or the one ket of a theory without noise; this result has none.")
 
 
+@one_thread()
 def signal_of_own_equilibria(
     energies: np.ndarray, psi: np.ndarray, first: np.ndarray, second: np.ndarray, window: Window | None = None
 ) -> float:

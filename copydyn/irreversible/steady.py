@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from copydyn.blas import one_thread
 from copydyn.irreversible.equilibrium import Equilibrium
 from copydyn.irreversible.reduction import Reduction
 from copydyn.refusal import BadValue
@@ -42,6 +43,7 @@ class Steady(NamedTuple):
     iterations: int
 
 
+@one_thread()
 def steady_state(
     chi: Equilibrium, reduction: Reduction, thermalising: float, reducing: float, method: str = "auto"
 ) -> Steady:
@@ -112,6 +114,7 @@ def transfer(u: np.ndarray, resolvent: np.ndarray) -> np.ndarray:
     return np.array(rows)
 
 
+@one_thread()
 def flow(rho: np.ndarray, chi: Equilibrium, reduction: Reduction, thermalising: float, reducing: float) -> np.ndarray:
     """D rho/dt of eq. 8, complex128 (beable, beable)."""
     vectors = chi.levels.vectors
@@ -122,12 +125,14 @@ def flow(rho: np.ndarray, chi: Equilibrium, reduction: Reduction, thermalising: 
     return np.asarray(turned + reducing * (reduction.reduced(rho) - rho) + thermal)
 
 
+@one_thread()
 def residual(rho: np.ndarray, chi: Equilibrium, reduction: Reduction, thermalising: float, reducing: float) -> float:
     """Largest element of d rho/dt over Gamma + gamma."""
     rates = thermalising + reducing
     return float(np.abs(flow(rho, chi, reduction, thermalising, reducing)).max() / (rates if rates > 0.0 else 1.0))
 
 
+@one_thread()
 def zeno_limit(chi: Equilibrium, reduction: Reduction, thermalising: float) -> np.ndarray:
     """Limit of the steady state for gamma -> infinity, complex128 (beable, beable).
 
@@ -143,6 +148,7 @@ def zeno_limit(chi: Equilibrium, reduction: Reduction, thermalising: float) -> n
     return np.asarray(modes @ told @ modes.conj().T)
 
 
+@one_thread()
 def energy_balance(
     rho: np.ndarray, chi: Equilibrium, reduction: Reduction, thermalising: float, reducing: float
 ) -> tuple[float, float]:
@@ -157,6 +163,7 @@ def energy_balance(
     return given, taken
 
 
+@one_thread()
 def conserved(chi: Equilibrium, reduction: Reduction) -> int:
     """Count the independent matrices that commute with H and with every projector.
 

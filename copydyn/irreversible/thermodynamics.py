@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from copydyn.blas import one_thread
 from copydyn.inputs import as_hermitian, as_whole, dense
 from copydyn.refusal import BadValue
 
@@ -34,6 +35,7 @@ def as_density(rho: object, name: str = "rho0") -> np.ndarray:
     return matrix
 
 
+@one_thread()
 def von_neumann_entropy(rho: np.ndarray) -> np.ndarray:
     """-Tr rho ln rho, float64 (...), for rho (..., level, level)."""
     values = np.clip(np.linalg.eigvalsh(rho), 0.0, None)
@@ -41,6 +43,7 @@ def von_neumann_entropy(rho: np.ndarray) -> np.ndarray:
     return np.asarray(-(values * logs).sum(axis=-1))
 
 
+@one_thread()
 def entropy_rate(rho: np.ndarray, flow: np.ndarray) -> float:
     """-Tr(flow ln rho), flow = d rho/dt; infinite where weight flows into what rho has nothing of."""
     values, vectors = np.linalg.eigh(rho)
@@ -51,6 +54,7 @@ def entropy_rate(rho: np.ndarray, flow: np.ndarray) -> float:
     return float(-into[~empty] @ np.log(values[~empty]))
 
 
+@one_thread()
 def relative_entropy(rho: np.ndarray, sigma: np.ndarray) -> float:
     """S(rho || sigma) = Tr rho (ln rho - ln sigma); infinite where rho has weight that sigma has not."""
     values, vectors = np.linalg.eigh(sigma)
@@ -61,16 +65,19 @@ def relative_entropy(rho: np.ndarray, sigma: np.ndarray) -> float:
     return float(-weights[~empty] @ np.log(values[~empty]) - von_neumann_entropy(rho))
 
 
+@one_thread()
 def trace_distance(rho: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     """|rho - sigma|_1 / 2, float64 (...)."""
     return np.asarray(0.5 * np.abs(np.linalg.eigvalsh(rho - sigma)).sum(axis=-1))
 
 
+@one_thread()
 def squared_distance(rho: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     """Tr (rho - sigma)^2, float64 (...): the square of Hilbert and Schmidt's distance."""
     return np.asarray((np.abs(rho - sigma) ** 2).sum(axis=(-2, -1)))
 
 
+@one_thread()
 def reduced(rho: np.ndarray, sizes: Sequence[int], kept: int | Sequence[int]) -> np.ndarray:
     """Trace out all parts but those ``kept``, complex128 (..., d, d).
 
@@ -108,6 +115,7 @@ def reduced_ket(kets: np.ndarray, sizes: Sequence[int], kept: Sequence[int]) -> 
     return np.asarray(matrix @ matrix.conj().swapaxes(-1, -2))
 
 
+@one_thread()
 def energy_moments(rho: np.ndarray, hamiltonian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """<H> and <(H - <H>)^2>, float64 (...) each."""
     energies, vectors = np.linalg.eigh(hamiltonian)

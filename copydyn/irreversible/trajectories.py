@@ -17,6 +17,7 @@ from copydyn.kernels.reducing import transform_all
 from copydyn.refusal import BadValue
 from copydyn.runs import room
 from copydyn.runs.conduct import Checkpoint, Part, conduct
+from copydyn.runs.cost import warn_if_long
 from copydyn.runs.recording import MOST_NUMBERS
 from copydyn.streams import run_fingerprint, streams
 
@@ -25,6 +26,9 @@ MOST_PARTS = 64
 
 WORK = 3_000_000
 """Amplitudes times steps, or entries of a basis change, between two looks at the clock (some tenths of a second)."""
+
+SECONDS_OF_A_NORMAL, SECONDS_OF_A_PRODUCT = 3e-8, 3e-9
+"""Time that a step takes for each amplitude, whose noise is drawn, and for each unit of its cost."""
 
 MOST_STEPS = 10**9
 """Steps from the first to the last save time beyond which a typing error is likelier than a wish."""
@@ -174,6 +178,22 @@ class Trajectories:
         out[...] = told
 
 
+def require_room(experiment: Experiment, replicas: int, width: int) -> None:
+    """Refuse more trajectories of ``width`` amplitudes than memory holds.
+
+    Raises
+    ------
+    BadValue
+    """
+    numbers = as_whole(replicas, "replicas", least=1) * experiment.tlist.size * width
+    if numbers > MOST_NUMBERS:
+        raise BadValue(
+            f"replicas times save times times labels must be at most {MOST_NUMBERS:.0e}, but are {numbers:.3g}; take "
+            "fewer replicas or save times."
+        )
+    room.require(room.of_results(numbers))
+
+
 def play(
     course: Course,
     experiment: Experiment,
@@ -200,12 +220,10 @@ def play(
     first = as_whole(first, "first")
     width = course.start.size if course.rows is None else course.rows.shape[1]
     shape = (replicas, experiment.tlist.size, width)
-    if math.prod(shape) > MOST_NUMBERS:
-        raise BadValue(
-            f"replicas times save times times labels must be at most {MOST_NUMBERS:.0e}, but are "
-            f"{math.prod(shape):.3g}; take fewer replicas or save times."
-        )
-    room.require(room.of_results(math.prod(shape)))
+    require_room(experiment, replicas, width)
+    steps = sum(leg.steps for leg in course.legs)
+    each = steps * (SECONDS_OF_A_NORMAL * course.start.size + SECONDS_OF_A_PRODUCT * course.cost)
+    warn_if_long(each * replicas / min(jobs, replicas), f"{steps} steps a trajectory, {replicas} of them")
     states = np.empty(shape, dtype=course.start.dtype)
     random_state = streams(experiment, theory, seed, replicas, first)
     span = float(experiment.tlist[-1] - experiment.tlist[0])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ def _stamp_of_sources() -> str:
 
 
 _STAMP = _stamp_of_sources()
+
+_reasons: list[str] = []
+"""Why kernels are not kept."""
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -63,8 +68,43 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     Left alone, numba looks at the time and size of the function's own file only, while code of the others is inlined
     into it: after an edit or an upgrade it would go on running a mixture of old and new.
     """
-    compiled = njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    options |= {"nogil": True, "error_model": "numpy"}
+    try:
+        compiled = njit(cache=True, **options)(function)
+    except RuntimeError:  # beside the sources it may not write, nor at home
+        _without_cache("it finds no folder for them that can be written")
+        return njit(**options)(function)
+    cache: Any = getattr(compiled, "_cache", None)
+    index = getattr(cache, "_cache_file", None)
     if index is not None:  # absent where compilation is switched off
         index._source_stamp = (index._source_stamp, _STAMP)
+        cache.load_overload = _forgiving(cache.load_overload, cache)
+        cache.save_overload = _forgiving(cache.save_overload, cache)
     return compiled
+
+
+def _forgiving(action: Callable[..., Any], cache: Any) -> Callable[..., Any]:
+    """Let a full disk or a damaged file of the cache cost time and nothing else."""
+
+    def attempt(*arguments: Any) -> Any:
+        try:
+            return action(*arguments)
+        except Exception as cause:  # whatever a damaged file makes of itself
+            _without_cache((getattr(cause, "strerror", None) or str(cause)).rstrip("."))
+            with suppress(Exception):
+                cache.flush()  # begins a new index in the place of a damaged one
+            return None
+
+    return attempt
+
+
+def _without_cache(reason: str) -> None:
+    """Say once that kernels are compiled in vain."""
+    if not _reasons:
+        warnings.warn(
+            f"numba cannot keep compiled kernels, as {reason}: every run compiles them anew, which takes a minute or "
+            "two; set NUMBA_CACHE_DIR to a folder that can be written.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    _reasons.append(reason)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import factorial
 
+from copydyn.blas import one_thread
 from copydyn.laws.infidelity import drawn_part, losses_on
 from copydyn.laws.kicks import levers, sources
 from copydyn.laws.path import Path, Stretch
@@ -80,6 +81,7 @@ class KickCovariance:
         return float(0.5 * (self.covariance[time_index, label, label] - relation).real)
 
 
+@one_thread()
 def kick_covariance(
     H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinomial: bool | np.ndarray = False
 ) -> KickCovariance:
@@ -112,6 +114,7 @@ def kick_covariance(
     return KickCovariance(*(np.array(column) for column in columns))
 
 
+@one_thread()
 def linear_noise(
     H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinomial: bool | np.ndarray = False
 ) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from copydyn.blas import one_thread
 from copydyn.inputs import as_copies, as_real
 from copydyn.laws.extinction import extinction_probability
 from copydyn.laws.infidelity import drawn_part
@@ -49,6 +50,7 @@ class NodeCrossing(NamedTuple):
     extinction: float | None = None
 
 
+@one_thread()
 def node_crossings(
     H: Any,
     psi0: Any,

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from copydyn.blas import one_thread
 from copydyn.inputs import as_copies
 from copydyn.laws.kicks import event_rates
 from copydyn.laws.path import Path, Stretch
 from copydyn.laws.quadrature import evenly, integrate
 
 
+@one_thread()
 def expected_events(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, copies: Any = 1) -> np.ndarray:
     """N int_0^t sum_e 2 R_e sqrt(rho_a rho_b) |sin theta_e| dt': the mean number of copy events, (32) of Smolin 2012.
 

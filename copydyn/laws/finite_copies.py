@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_ket
 from copydyn.laws.covariance import MOST_LABELS, KickCovariance, kick_covariance
@@ -15,6 +16,7 @@ from copydyn.laws.kicks import levers, sources
 from copydyn.laws.path import Path
 
 
+@one_thread()
 def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool | np.ndarray = False) -> xr.Dataset:
     """Predict infidelity and noise, times N, of ensembles that start from ``ket``.
 

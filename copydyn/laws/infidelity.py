@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from copydyn.blas import one_thread
 from copydyn.laws.kicks import levers, losses
 from copydyn.laws.path import Path, Stretch
 from copydyn.laws.quadrature import Quadrature, evenly, integrate
 
 
+@one_thread()
 def infidelity_law(
     H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0, multinomial: bool | np.ndarray = False
 ) -> np.ndarray:

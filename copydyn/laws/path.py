@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment, Segment
 from copydyn.inputs import Matrix, dense
 from copydyn.refusal import BadValue
@@ -298,6 +299,7 @@ class Path:
         return (Node(int(label), stretch.start, False) for label in np.flatnonzero(leaving))
 
 
+@one_thread()
 def first_node(H: Any, psi0: Any, tlist: Any, *, hbar: float = 1.0) -> Node | None:
     """Say where the path first meets a node, psi_label(time) = 0, from which on the laws of the noise diverge.
 

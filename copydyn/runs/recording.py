@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -28,6 +27,21 @@ class Snapshot(NamedTuple):
     time_index: int
     ensemble: Ensemble
     events: int
+
+
+def require_numbers(experiment: Experiment, replicas: int) -> None:
+    """Refuse a result with more than `MOST_NUMBERS` counts.
+
+    Raises
+    ------
+    BadValue
+    """
+    numbers = replicas * experiment.tlist.size * experiment.system.size
+    if numbers > MOST_NUMBERS:
+        raise BadValue(
+            f"replicas times save times times labels must be at most {MOST_NUMBERS:.0e}, as each has a count, but "
+            f"are {numbers:.3g}; take fewer replicas or save times."
+        )
 
 
 @dataclass(eq=False)
@@ -61,11 +75,7 @@ class Records:
         """Make room for ``replicas`` replicas."""
         times = experiment.tlist.size
         shape, tags = (replicas, times, experiment.system.size), (replicas, times, len(follow))
-        if math.prod(shape) > MOST_NUMBERS:
-            raise BadValue(
-                f"replicas times save times times labels must be at most {MOST_NUMBERS:.0e}, as each has a count, but "
-                f"are {math.prod(shape):.3g}; take fewer replicas or save times."
-            )
+        require_numbers(experiment, replicas)
         saved = Saved(np.zeros(shape, np.int64), np.zeros(shape, np.complex128), np.zeros(shape[:2], np.int64))
         logs: list[list[tuple[np.ndarray, ...]]] | None = [[] for _ in range(replicas)] if events else None
         rows = np.array(follow, dtype=np.int64)

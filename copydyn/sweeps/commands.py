@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Say = Callable[[str], None]
+from copydyn.exit_codes import DONE, INCOMPLETE
 
-DONE, SOME_FAILED = 0, 1
+Say = Callable[[str], None]
 
 _SWEEP_EPILOG = """\
 axes:
@@ -22,8 +22,8 @@ axes:
                                        keys that change together
   theory.copies=1e3                    no axis: a value in place of the file's
 
-The same command goes on where it was stopped, killed or cut off. exit code: 0 all points are there, 1 some have \
-failed, 2 bad input, 130 interrupted.
+The same command goes on where it was stopped, killed or cut off. exit code: 0 all points are there, 4 some have \
+failed, 2 bad input, 130 interrupted, 70 a fault of copydyn, 74 in place of 0 where standard output could not be written.
 
 examples:
   python -m copydyn sweep rabi 'theory.copies=1e3,1e4,1e5' 'system.detuning=linspace(0,2,21)' --replicas 64
@@ -119,7 +119,7 @@ def verify(arguments: argparse.Namespace, say: Say) -> int:
 
     found = verified(Path(arguments.folder), progress=sys.stderr.isatty())
     say(found.text())
-    return DONE if found.sound else SOME_FAILED
+    return DONE if found.sound else INCOMPLETE
 
 
 def repair(arguments: argparse.Namespace, say: Say) -> int:
@@ -178,7 +178,7 @@ def _run(wanted: Any, out: Path, arguments: argparse.Namespace, say: Say, **how:
     tally = api.run(wanted, out, jobs=arguments.jobs, dask=arguments.dask, progress=progress, **how)
     if not arguments.quiet:
         say(tally.text(out))
-    return SOME_FAILED if tally.failed else DONE
+    return INCOMPLETE if tally.failed else DONE
 
 
 def _shard(text: str | None) -> tuple[int, int]:

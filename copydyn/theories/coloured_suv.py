@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment, as_experiment
 from copydyn.inputs import as_real, as_whole, choose, dense, shown
 from copydyn.irreversible.coloured import KINDS, born_drift
 from copydyn.irreversible.readings import with_runs
 from copydyn.irreversible.settings import as_rate
-from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play
+from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play, require_room
 from copydyn.kernels.driven import NORMAL, advance_driven, begin_noise
 from copydyn.refusal import BadType, BadValue
 from copydyn.runs.conduct import Checkpoint
@@ -79,6 +80,14 @@ class ColouredSUV:
         """J, Born's where none is given."""
         return born_drift(self.noise, self.strength, self.memory) if self.drift is None else self.drift
 
+    def require(self, experiment: Experiment, replicas: int = 1) -> None:
+        """Refuse an experiment whose H mixes beables, or with too many steps or trajectories."""
+        as_experiment(experiment)
+        self._diagonal(experiment)
+        self._course(experiment)
+        require_room(experiment, replicas, experiment.system.size)
+
+    @one_thread()
     def evolve(
         self,
         experiment: Experiment,

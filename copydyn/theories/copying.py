@@ -14,6 +14,7 @@ import xarray as xr
 
 from copydyn import result
 from copydyn.alignment import Alignment
+from copydyn.blas import one_thread
 from copydyn.ensemble import (
     PREPARATIONS,
     Ensemble,
@@ -35,16 +36,17 @@ from copydyn.kernels.mean_flow import MOST_TERMS
 from copydyn.kernels.memory import own
 from copydyn.kernels.per_label import MODE_PRINTED, MODE_SMOLIN
 from copydyn.kernels.roster import roster_of
-from copydyn.leaps import BIAS, FEW, LEAP_STEP, STEP_OF_FEW, leap_plan, most_events, most_orders, stars_of
+from copydyn.leaps import BIAS, FEW, LEAP_STEP, STEP_OF_FEW, leap_plan, most_orders, stars_of
 from copydyn.meanfield import mean_field
 from copydyn.observables import energies, expectations
 from copydyn.refusal import BadType, BadValue
 from copydyn.rules import Rule
 from copydyn.runs import engines, room
 from copydyn.runs.conduct import Checkpoint, Part, conduct
+from copydyn.runs.cost import LOOKED_UP, UNALIGNED, UNIT, WITH_MOMENTA, Count, count, warn_if_long
 from copydyn.runs.courses import Advance, AdvanceAll, Replica, Replicas, plan_of
 from copydyn.runs.engines import Kernels, Leaping
-from copydyn.runs.recording import MOST_NUMBERS, Records, Snapshot
+from copydyn.runs.recording import MOST_NUMBERS, Records, Snapshot, require_numbers
 from copydyn.runs.team import team_of
 from copydyn.streams import as_seed, run_fingerprint, streams
 from copydyn.theories.settings import (
@@ -66,7 +68,7 @@ MOST_AGENTS = 2**31 - 1
 """A row is named by an int32."""
 
 AFFORDABLE = 1e8
-"""Events of one ensemble up to which ``engine="auto"`` simulates them one by one (some seconds)."""
+"""Events and work of the steps of one ensemble up to which ``engine="auto"`` takes them one by one (some seconds)."""
 
 UNAFFORDABLE = 10**12
 """Copies beyond which it does not even where it cannot leap (days on one core)."""
@@ -98,7 +100,8 @@ class CopyDynamics:
         copies, many events at a time where many copies are, at a cost that does not depend on N. "agents": the process
         per copy, each with a row of its own; needed for tagged copies, the event log and unaligned phases.
         "meanfield": the limit of infinitely many copies, with the shares that N of them would have. "auto": agents
-        where rows are needed, exact up to `AFFORDABLE` events, leap beyond; why is said in the result's attributes.
+        where rows are needed, exact where events and steps of the phases are affordable (`AFFORDABLE`), the cheaper of
+        exact and leap beyond; why is said in the result's attributes.
     rule : {"smolin", "printed"} or Rule
         "printed" takes the sign of (39) as it stands in the paper, for showing that it fails; a `Rule` is any member of
         the family (18), (19), (27), (28).
@@ -150,11 +153,14 @@ class CopyDynamics:
     few: Whole | None = None
 
     def __repr__(self) -> str:
-        """Say what is simulated, which decides the random streams; of leaps only where there are any."""
-        shown_fields = {f.name: getattr(self, f.name) for f in fields(self)}
-        of_leaps = {name: shown_fields.pop(name) for name in ("leap_step", "few")}
-        said = shown_fields | {name: value for name, value in of_leaps.items() if value is not None}
-        return f"CopyDynamics({', '.join(f'{name}={value!r}' for name, value in said.items())})"
+        """Say what is simulated."""
+        return f"CopyDynamics({', '.join(f'{name}={value!r}' for name, value in self.distinctive().items())})"
+
+    def distinctive(self) -> dict[str, Any]:
+        """Give the fields that decide the random streams; those of leaps only where there are any."""
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        of_leaps = {name: told.pop(name) for name in ("leap_step", "few")}
+        return told | {name: value for name, value in of_leaps.items() if value is not None}
 
     def __post_init__(self) -> None:
         checked = {
@@ -228,6 +234,13 @@ class CopyDynamics:
             return f"knows no floor, but floor is {self.floor}"
         return ""
 
+    def require(self, experiment: Experiment, replicas: int = 1) -> None:
+        """Refuse an experiment that no engine can hold, or so many replicas of it."""
+        settled = self.resolved(as_experiment(experiment))
+        require_numbers(experiment, as_whole(replicas, "replicas", least=1))
+        if settled.engine != "meanfield":
+            settled._require_room(experiment, replicas)
+
     def resolved(self, experiment: Experiment) -> CopyDynamics:
         """Give the same theory with the engine chosen and every default filled in for ``experiment``.
 
@@ -257,9 +270,7 @@ class CopyDynamics:
             leap_step = self.leap_step if self.leap_step is not None else LEAP_STEP
             few = self.few if self.few is not None else FEW
             return replace(self, engine=engine, phase_step=step, leap_step=leap_step, few=few)
-        longest = LONGEST_STEP if self.aligned else LONGEST_STEP_UNALIGNED
-        phase_step = self.phase_step if self.phase_step is not None else min(longest, float(total) ** -0.25)
-        return replace(self, engine=engine, phase_step=phase_step, leap_step=None, few=None)
+        return replace(self, engine=engine, phase_step=self._finest(total), leap_step=None, few=None)
 
     def choice(self, experiment: Experiment) -> tuple[str, str]:
         """Name the engine that ``experiment`` is evolved with, and say why."""
@@ -269,13 +280,42 @@ class CopyDynamics:
             return "agents", "tagged copies, an event log or phases that are not aligned need rows of copies"
         if isinstance(self.rule, Rule) or self.rule != "smolin":
             return "exact", f"rule {shown(self.rule)} has no leaps"
-        events = most_events(experiment, self._total(experiment))
-        if events <= AFFORDABLE:
-            return "exact", f"at most {events:.2g} events an ensemble, of which {AFFORDABLE:.0e} are affordable"
+        work = self.count(experiment)
+        said = f"{work.events:.2g} events"
+        if work.steps * work.step > max(work.events, 0.01 * AFFORDABLE):
+            said += f" and about {work.steps:.2g} steps of the phases"
+        if work.one_by_one <= AFFORDABLE:
+            return "exact", f"at most {said} an ensemble, which are affordable"
         if self._obstacle_to_leaps:
             return "exact", f"engine 'leap' {self._obstacle_to_leaps}"
-        return "leap", f"up to {events:.2g} events an ensemble, more than {AFFORDABLE:.0e}"
+        if work.by_leaps >= work.one_by_one and self._total(experiment) <= UNAFFORDABLE:
+            return "exact", f"at most {said} an ensemble, which cost less than about {work.leaps:.2g} leaps"
+        return "leap", f"up to {said} an ensemble, which cost more than about {work.leaps:.2g} leaps"
 
+    def count(self, experiment: Experiment) -> Count:
+        """Count what one ensemble takes, event by event and by leaps."""
+        total = self._total(experiment)
+        return count(experiment, total, self._finest(total), self.leap_step or LEAP_STEP)
+
+    def _finest(self, total: int) -> float:
+        """Give the largest relative change of an amplitude within a step, by default finer than the noise."""
+        longest = LONGEST_STEP if self.aligned else LONGEST_STEP_UNALIGNED
+        return self.phase_step if self.phase_step is not None else min(longest, float(total) ** -0.25)
+
+    def _seconds(self, experiment: Experiment) -> tuple[float, str]:
+        """Say about how long one ensemble takes, and what it is that takes so long; engine and defaults are settled."""
+        work = self.count(experiment)
+        if self.engine == "leap":
+            return UNIT * work.by_leaps, f"about {work.leaps:.2g} leaps an ensemble"
+        rows = self._total(experiment) if not self.aligned else 0
+        step = work.step + rows * (UNALIGNED if self.alignment is None else WITH_MOMENTA)
+        events = work.events * (LOOKED_UP if self.engine == "agents" else 1.0)
+        many = f"up to {work.events:.2g} events"
+        turned = f"about {work.steps:.2g} steps of the phases"
+        what = f"{many} and {turned}" if events > work.steps * step else f"{turned} and {many}"
+        return UNIT * (events + work.steps * step), f"{what} an ensemble"
+
+    @one_thread()
     def prepare(self, experiment: Experiment, seed: int, replica: int = 0) -> Ensemble:
         """Make the ensemble of one replica at ``tlist[0]``."""
         settled = self.resolved(experiment)
@@ -313,6 +353,7 @@ class CopyDynamics:
             settled._records(experiment, 1),
         )
 
+    @one_thread()
     def evolve(
         self,
         experiment: Experiment,
@@ -359,6 +400,8 @@ class CopyDynamics:
         if settled.engine == "meanfield":
             return settled._mean_field(experiment, seed)
         settled._require_room(experiment, replicas)
+        seconds, what = settled._seconds(experiment)
+        warn_if_long(seconds * replicas / min(jobs, replicas), f"{what}, {replicas} of them")
         records = settled._records(experiment, replicas)
         span = replicas * float(experiment.tlist[-1] - experiment.tlist[0])
         run = run_fingerprint(experiment, settled, seed, replicas, first)
@@ -445,8 +488,7 @@ class CopyDynamics:
     def _require_room(self, experiment: Experiment, replicas: int) -> None:
         """Refuse a run that memory would not hold, before anything is computed."""
         labels, numbers = experiment.system.size, replicas * experiment.tlist.size * experiment.system.size
-        if numbers > MOST_NUMBERS:
-            return  # which is refused with a sentence of its own
+        require_numbers(experiment, replicas)
         wanted = room.of_results(numbers)
         if self.engine == "leap":
             edges = max(_edges(pulse.hamiltonian) for pulse in experiment.system.pulses)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment, as_experiment
 from copydyn.inputs import Matrix, as_real, as_whole, choose
 from copydyn.irreversible.channel import MOST_VALUES, Ensemble, values_of
@@ -35,7 +36,7 @@ from copydyn.irreversible.settings import (
     as_window,
     warn_of_coarse_steps,
 )
-from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play
+from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play, require_room
 from copydyn.kernels import thermalising as kernels
 from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
@@ -118,14 +119,27 @@ class OQT:
         """Gamma = rate N, 1/time."""
         return self.rate * self.degrees
 
+    @one_thread()
     def report(self, experiment: Experiment) -> Report:
         """Say what is known before the run: energy, window, what is conserved and whether the entropy overshoots."""
         return report(self._local(experiment).chi if self.part else self._equilibrium(experiment))
 
+    @one_thread()
     def announce(self, experiment: Experiment) -> str:
         """Give `report` as a sentence."""
         return self._about(self._local(experiment).chi if self.part else self._equilibrium(experiment))
 
+    @one_thread()
+    def require(self, experiment: Experiment, replicas: int = 1) -> None:
+        """Refuse an experiment without an equilibrium of this kind, or with too many steps or trajectories."""
+        as_experiment(experiment)
+        local = self._local(experiment) if self.part else None
+        chi = local.chi if local else self._equilibrium(experiment)
+        if self.scheme != "ensemble":
+            _ = self._course_of_part(experiment, local) if local else self._course(experiment, chi)
+            require_room(experiment, replicas, experiment.system.size)
+
+    @one_thread()
     def evolve(
         self,
         experiment: Experiment,

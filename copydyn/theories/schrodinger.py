@@ -9,7 +9,8 @@ import numpy as np
 import xarray as xr
 
 from copydyn import result
-from copydyn.experiment import Experiment
+from copydyn.blas import one_thread
+from copydyn.experiment import Experiment, as_experiment
 from copydyn.observables import energies, expectations
 from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
@@ -33,6 +34,11 @@ class Schrodinger:
         """How tables and files call the theory."""
         return "Schrodinger"
 
+    def require(self, experiment: Experiment, replicas: int = 1) -> None:
+        """Refuse what is no experiment; a precision that float64 cannot keep is found by solving."""
+        as_experiment(experiment)
+
+    @one_thread()
     def evolve(
         self,
         experiment: Experiment,

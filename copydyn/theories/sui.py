@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment, as_experiment
 from copydyn.inputs import as_real, as_whole, choose
 from copydyn.irreversible.equilibrium import (
@@ -23,7 +24,7 @@ from copydyn.irreversible.equilibrium import (
 from copydyn.irreversible.jumping import course_of_jumps
 from copydyn.irreversible.levels import PHASE_RULES
 from copydyn.irreversible.readings import alone, followed, read_off, trace_with, with_runs
-from copydyn.irreversible.reduction import Reduction, reduced_ensemble, reduction_of
+from copydyn.irreversible.reduction import Reduction, commutes, reduced_ensemble, reduction_of, require_few_turns
 from copydyn.irreversible.settings import (
     NOISES,
     as_part,
@@ -35,7 +36,7 @@ from copydyn.irreversible.settings import (
     warn_of_coarse_steps,
 )
 from copydyn.irreversible.steady import Steady, flow, steady_state
-from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play
+from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play, require_room
 from copydyn.kernels import thermalising
 from copydyn.kernels.reducing import advance_by_both
 from copydyn.refusal import BadValue
@@ -114,6 +115,7 @@ class SUI:
         """Gamma and gamma, 1/time."""
         return self.thermalising * self.degrees, self.reducing * self.degrees
 
+    @one_thread()
     def steady(self, experiment: Experiment, method: str = "auto") -> Steady:
         """Give the steady state, with its residual.
 
@@ -128,10 +130,25 @@ class SUI:
         """Give the collapse basis."""
         return reduction_of(experiment.system, self.projectors, self.part)
 
+    @one_thread()
     def announce(self, experiment: Experiment) -> str:
         """Say what is known before the run."""
         return report(self._equilibrium(experiment)).sentence
 
+    @one_thread()
+    def require(self, experiment: Experiment, replicas: int = 1) -> None:
+        """Refuse an experiment without such an equilibrium or projectors, or with too many turns or trajectories."""
+        as_experiment(experiment)
+        chi, reduction = self._equilibrium(experiment), self.reduction(experiment)
+        frequencies, span = chi.levels.frequencies, float(experiment.tlist[-1] - experiment.tlist[0])
+        h = (chi.levels.vectors * frequencies) @ chi.levels.vectors.conj().T
+        if followed(experiment, self.scheme) and not commutes(h, reduction):
+            require_few_turns((float(np.ptp(frequencies)) + 2.0 * self.rates[1]) * span)
+        if self.scheme != "ensemble":
+            self._course(experiment, chi, reduction)
+            require_room(experiment, replicas, experiment.system.size)
+
+    @one_thread()
     def evolve(
         self,
         experiment: Experiment,

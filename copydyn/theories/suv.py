@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from copydyn.blas import one_thread
 from copydyn.experiment import Experiment, as_experiment
 from copydyn.inputs import as_real, as_whole, choose
 from copydyn.irreversible.jumping import course_of_jumps
 from copydyn.irreversible.levels import levels_of
 from copydyn.irreversible.readings import alone, followed, read_off, trace_with, with_runs
-from copydyn.irreversible.reduction import Reduction, commutes, reduced_ensemble, reduction_of
+from copydyn.irreversible.reduction import Reduction, commutes, reduced_ensemble, reduction_of, require_few_turns
 from copydyn.irreversible.settings import as_part, as_projectors, as_rate, as_step, longest_step
-from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play
+from copydyn.irreversible.trajectories import Advance, Course, Leg, legs_of, play, require_room
 from copydyn.kernels.reducing import advance_by_reduction
 from copydyn.refusal import BadValue
 from copydyn.runs.conduct import Checkpoint
@@ -85,10 +86,27 @@ class SUV:
         """Gamma = rate N, 1/time."""
         return self.rate * self.degrees
 
+    @one_thread()
     def reduction(self, experiment: Experiment) -> Reduction:
         """Give the collapse basis."""
         return reduction_of(experiment.system, self.projectors, self.part)
 
+    @one_thread()
+    def require(self, experiment: Experiment, replicas: int = 1) -> None:
+        """Refuse an experiment without such projectors, or with too many turns, steps or trajectories."""
+        as_experiment(experiment)
+        reduction, levels = self.reduction(experiment), levels_of(experiment, "auto")
+        free = commutes((levels.vectors * levels.frequencies) @ levels.vectors.conj().T, reduction)
+        span = float(experiment.tlist[-1] - experiment.tlist[0])
+        if followed(experiment, self.scheme) and not free:
+            require_few_turns((float(np.ptp(levels.frequencies)) + 2.0 * self.gamma) * span)
+        if self.scheme != "ensemble":
+            jump, fastest = 1.0 / self.gamma if self.gamma else math.inf, float(np.max(np.abs(levels.frequencies)))
+            step = math.inf if free else longest_step(self.step, fastest, self.gamma)
+            legs_of(experiment.tlist, jump if self.scheme == "jumps" else step, experiment.system.size**2)
+            require_room(experiment, replicas, experiment.system.size)
+
+    @one_thread()
     def evolve(
         self,
         experiment: Experiment,
@@ -115,7 +133,7 @@ class SUV:
         """
         as_experiment(experiment)
         replicas, seed = as_whole(replicas, "replicas", least=1), as_seed(seed)
-        reduction, levels = self.reduction(experiment), levels_of(experiment)
+        reduction, levels = self.reduction(experiment), levels_of(experiment, "auto")
         frequencies = (levels.vectors * levels.frequencies) @ levels.vectors.conj().T
         times = experiment.tlist - experiment.tlist[0]
         free = commutes(frequencies, reduction)
