@@ -13,15 +13,15 @@ from typing import Any
 
 _lock = threading.Lock()
 _inside = 0
-_before: list[tuple[Any, int]] = []
+_before: dict[Any, int] = {}
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let every BLAS of this process use one thread within; a context manager, and a decorator of functions.
 
-    It may be nested, and entered by several threads: the last to leave gives back what the first has found. It costs
-    ten microseconds, and the first time some milliseconds.
+    It may be nested, and entered by several threads: the last to leave gives back what the first has found, or, where
+    the library does not let it, whoever leaves next. It costs ten microseconds, and the first time some milliseconds.
     """
     global _inside
     with _lock:
@@ -30,16 +30,22 @@ def one_thread() -> Iterator[None]:
                 threads = library.get_num_threads()
                 if threads != 1:
                     library.set_num_threads(1)
-                    _before.append((library, threads))
+                    _before[library] = threads
         _inside += 1
     try:
         yield
     finally:
         with _lock:
             _inside -= 1
-            while _inside == 0 and _before:
-                library, threads = _before.pop()
-                library.set_num_threads(threads)
+            if _inside == 0:
+                _give_back()
+
+
+def _give_back() -> None:
+    for library, threads in list(_before.items()):
+        library.set_num_threads(threads)
+        if library.get_num_threads() == threads:  # OpenBLAS may not obey another thread than the one that asked first
+            del _before[library]
 
 
 @cache

@@ -257,7 +257,7 @@ def test_a_long_run_of_many_copies_says_that_it_is_limited_by_its_bias():
     ("copies", "settings", "engine", "why"),
     [
         (10**5, {}, "exact", "at most 6e.05 events an ensemble"),
-        (10**12, {}, "leap", "up to 6e.12 events an ensemble, more than 1e.08"),
+        (10**12, {}, "leap", "up to 6e.12 events an ensemble, which cost more than about"),
         (10**11, {"floor": 3}, "exact", "engine 'leap' knows no floor, but floor is 3"),
         (10**12, {"rule": "printed"}, "exact", "rule 'printed' has no leaps"),
         (10**5, {"record_events": True}, "agents", "need rows of copies"),

@@ -23,7 +23,7 @@ axes:
   theory.copies=1e3                    no axis: a value in place of the file's
 
 The same command goes on where it was stopped, killed or cut off. exit code: 0 all points are there, 4 some have \
-failed, 2 bad input, 130 interrupted, 70 a fault of copydyn, 74 in place of 0 where standard output could not be written.
+failed, 2 bad input, 130 interrupted, 70 a fault of copydyn, 74 in place of 0 where standard output is lost.
 
 examples:
   python -m copydyn sweep rabi 'theory.copies=1e3,1e4,1e5' 'system.detuning=linspace(0,2,21)' --replicas 64

@@ -240,6 +240,8 @@ class CopyDynamics:
         require_numbers(experiment, as_whole(replicas, "replicas", least=1))
         if settled.engine != "meanfield":
             settled._require_room(experiment, replicas)
+        if settled.engine == "leap":
+            settled._leaping(experiment)
 
     def resolved(self, experiment: Experiment) -> CopyDynamics:
         """Give the same theory with the engine chosen and every default filled in for ``experiment``.
@@ -400,12 +402,12 @@ class CopyDynamics:
         if settled.engine == "meanfield":
             return settled._mean_field(experiment, seed)
         settled._require_room(experiment, replicas)
-        seconds, what = settled._seconds(experiment)
-        warn_if_long(seconds * replicas / min(jobs, replicas), f"{what}, {replicas} of them")
         records = settled._records(experiment, replicas)
         span = replicas * float(experiment.tlist[-1] - experiment.tlist[0])
         run = run_fingerprint(experiment, settled, seed, replicas, first)
         parts = settled._parts(experiment, seed, records, jobs, first)
+        seconds, what = settled._seconds(experiment)
+        warn_if_long(seconds * replicas / min(jobs, replicas), f"{what}, {replicas} of them")
         conduct(parts, run, span, jobs=jobs, progress=progress, keep=keep)
         attrs = settled.attrs(experiment, seed, replicas) | {"engine_reason": self.choice(experiment)[1]}
         return result.new(experiment, records.variables(experiment), attrs)
