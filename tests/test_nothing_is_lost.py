@@ -139,6 +139,15 @@ def test_ctrl_c_while_drawing_says_what_is_kept(here, unthreaded, capsys, monkey
     assert "everything but the figure is kept in results/rabi-001" in capsys.readouterr().err
 
 
+def test_a_page_about_a_sweep_does_without_figures(here, capsys, monkeypatch, swept):
+    monkeypatch.setattr(plots, "plot_sweep", no_latex)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["report", str(swept), "--out", "page.html"]) == DONE
+    assert "copydyn: figures could not be drawn, all else is on the page: latex was not" in capsys.readouterr().err
+    assert "<p>Figures could not be drawn: latex was not able" in Path("page.html").read_text(encoding="utf-8")
+
+
 # ---- standard output and standard error
 
 

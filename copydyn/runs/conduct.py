@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -297,10 +297,12 @@ class _Bar:
         if now - since > 1.0:
             self._bar.set_postfix_str(f"{(events - before) / (now - since):.3g} events/s", refresh=False)
             self._seen = (now, events)
-        self._bar.update(sum(part.covered for part in self._parts) - self._bar.n)
+        with suppress(OSError):  # a terminal that has been closed ends no run
+            self._bar.update(sum(part.covered for part in self._parts) - self._bar.n)
 
     def close(self) -> None:
         """Take it away."""
         if self._bar is not None:
             self.show()
-            self._bar.close()
+            with suppress(OSError):
+                self._bar.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -92,7 +93,7 @@ def page(folder: Path) -> str:
         *(f"<p>{_text(paragraph)}</p>" for paragraph in sweep.description.split("\n\n") if paragraph.strip()),
         _counts(sweep),
         _section("What was swept", _what(sweep)),
-        _section("Figures", "".join(_figures(sweep))),
+        _section("Figures", _drawn(sweep)),
         _section("Points", _points(sweep)),
         _faults(sweep),
         _section("How to make it again", _again(sweep)),
@@ -181,6 +182,18 @@ def _values(values: Sequence[Any]) -> str:
     if len(said) <= FEW_VALUES:
         return ", ".join(said)
     return f"{', '.join(said[: FEW_VALUES // 2])}, ..., {', '.join(said[-2:])}: {len(said)} values"
+
+
+def _drawn(sweep: _Sweep) -> str:
+    """Draw what can be drawn: LaTeX, fonts and backends may fail, and all else on the page does without."""
+    drawn: list[str] = []
+    try:
+        drawn.extend(_figures(sweep))
+    except Exception as cause:
+        reason = (str(cause).strip().split("\n")[0] or type(cause).__name__).rstrip(".")
+        warnings.warn(f"figures could not be drawn, all else is on the page: {reason}.", RuntimeWarning, stacklevel=4)
+        drawn.append(f"<p>Figures could not be drawn: {_text(reason)}.</p>\n")
+    return "".join(drawn)
 
 
 def _figures(sweep: _Sweep) -> Iterator[str]:
