@@ -54,6 +54,7 @@ class Count(NamedTuple):
         return self.leaps * self.leap
 
 
+@lru_cache(maxsize=2)  # a run asks several times; more would keep large matrices in memory
 def count(experiment: Experiment, copies: int, phase_step: float, leap_step: float) -> Count:
     """Count what ``copies`` copies of an experiment take."""
     system, times = experiment.system, experiment.tlist
@@ -86,7 +87,7 @@ class _Pace(NamedTuple):
     couplings: int
 
 
-@lru_cache(maxsize=8)  # many runs are of one system
+@lru_cache(maxsize=2)  # many runs are of one system
 def _paces(system: System) -> tuple[_Pace, ...]:
     train, labels = train_of(system), system.size
     paces = []
