@@ -80,7 +80,8 @@ def test_energies_and_times_must_stay_finite(refuses):
 
 def test_a_reference_that_cannot_be_had_is_refused_before_the_run_and_not_after_it(command, monkeypatch):
     monkeypatch.setattr(CopyDynamics, "evolve", lambda *_, **__: pytest.fail("it ran"))
-    refused(command(system="kind = 'two-level'\ndetuning = 1e12"), "tol must be at least")
+    system, theory = "kind = 'two-level'\ndetuning = 1e12", "copies = 100\nengine = 'exact'"
+    refused(command(system=system, theory=theory), "tol must be at least")
 
 
 @pytest.mark.parametrize("precision", ["1e-13", "1e-160", "1e-200", "5e-324"])
