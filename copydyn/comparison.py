@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,13 +12,11 @@ import xarray as xr
 from copydyn import result as results
 from copydyn.blas import one_thread
 from copydyn.inputs import as_reals
+from copydyn.laws.finite_copies import NOTHING
 from copydyn.refusal import BadValue
 
 MOST_SCORE = 4.0
 """Standard errors beyond which a deviation is called one; a result that obeys the law fails once in 16 000."""
-
-NOTHING = 1e-9
-"""A law, N times an infidelity, that is rounding: about one copy event in a thousand million copies."""
 
 _ABOUT = {
     "max_deviation": ("1", "max over labels of |n/N - |psi|^2|"),
@@ -57,7 +56,9 @@ def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = 
     ``worst_deviation`` and ``worst_total_variation`` are means over replicas of the largest value on the way.
     With a law: ``predicted_infidelity (time)``, ``predicted_deviation (time, beable)`` (standard deviation of one
     ensemble's frequency) and ``score``, by how many standard errors the infidelity, averaged over the save times,
-    lies above the law. Attributes ``verdict`` ("agrees", "deviates", "unjudged") and ``sentence``.
+    lies above the law. Both predictions are NaN where the law is beyond its reach, and the score is of the other save
+    times, beyond what rests on what the law does not know. Attributes ``verdict`` ("agrees", "deviates",
+    "unjudged") and ``sentence``; with a law ``beyond_reach``, why it is left out where it is, or nothing.
 
     Raises
     ------
@@ -102,6 +103,8 @@ def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = 
         "verdict": verdict.word,
         "sentence": verdict.sentence,
     }
+    if law is not None:
+        attrs["beyond_reach"] = str(law.attrs.get("beyond_reach", ""))
     return xr.Dataset(data, {"time": result["time"], "beable": result["beable"]}, attrs)
 
 
@@ -233,12 +236,16 @@ def _error(values: np.ndarray) -> np.ndarray:
 
 
 def _predictions(law: xr.Dataset, copies: int) -> dict[str, Any]:
+    """What the law says where it holds; from the first node on, where it diverges, the infidelity is inf."""
     infidelity = _lawful(law) / copies + float(law.attrs.get("offset", 0.0))
+    held = _in_reach(law)
     about = {"units": "1", "long_name": f"mean infidelity that {copies} copies must give"}
+    infidelity = np.where(held | np.isinf(infidelity), infidelity, np.nan)
     data: dict[str, Any] = {"predicted_infidelity": ("time", infidelity, about)}
     if "frequency_noise" in law:
         about = {"units": "1", "long_name": f"standard deviation of n/N that {copies} copies must give"}
-        data["predicted_deviation"] = (("time", "beable"), np.sqrt(law["frequency_noise"].values / copies), about)
+        deviation = np.where(held[:, None], np.sqrt(law["frequency_noise"].values / copies), np.nan)
+        data["predicted_deviation"] = (("time", "beable"), deviation, about)
     return data
 
 
@@ -248,8 +255,14 @@ def _lawful(law: xr.Dataset) -> np.ndarray:
     return np.asarray(law["infidelity_law"].values + np.nan_to_num(shift))
 
 
+def _in_reach(law: xr.Dataset) -> np.ndarray:
+    """Where the law holds, bool (time,): all that is finite, if it does not say."""
+    finite = np.isfinite(law["infidelity_law"].values)
+    return finite & law["in_reach"].values if "in_reach" in law else finite
+
+
 def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdict:
-    """Compare the infidelity, averaged over the save times, with the law."""
+    """Compare the infidelity, averaged over the save times at which the law holds, with the law."""
     if infidelity is None:
         return Verdict("unjudged", "no ket, no infidelity: the phases are not aligned", np.nan)
     predicted = law["infidelity_law"].values
@@ -257,22 +270,33 @@ def _judge(infidelity: np.ndarray | None, law: xr.Dataset, copies: int) -> Verdi
         return Verdict("unjudged", "the path meets a node, where the law of finite N diverges", np.nan)
     if "infidelity_spread" not in law:
         return Verdict("unjudged", "the law does not know its spread for so many labels", np.nan)
-    expected = float(_lawful(law).mean() / copies + law.attrs.get("offset", 0.0))
-    found = infidelity.mean(axis=1)
+    held = _in_reach(law)
+    if predicted.max() < NOTHING:
+        return Verdict("unjudged", "the law foresees no copy event: nothing to judge", np.nan)
+    if not np.any(predicted[held] > NOTHING):
+        why = law.attrs.get("beyond_reach", "")
+        return Verdict(
+            "unjudged", f"the law of finite N does not reach any save time that could be judged, {why}", np.nan
+        )
+    expected = float(_lawful(law)[held].mean() / copies + law.attrs.get("offset", 0.0))
+    found = infidelity[:, held].mean(axis=1)
     # the law knows its own spread; taken as if the save times rose and fell together, it is never too small
     spread = law["infidelity_spread"].values / copies
     if "offset_spread" in law:
         spread = np.hypot(spread, law["offset_spread"].values / np.sqrt(copies))
-    error = float(spread.mean()) / np.sqrt(found.size)
-    if predicted.max() < NOTHING or error == 0.0:
+    error = float(spread[held].mean()) / np.sqrt(found.size)
+    if error == 0.0:
         return Verdict("unjudged", "the law foresees no copy event: nothing to judge", np.nan)
-    score = (float(found.mean()) - expected) / error
+    doubt = float(law["infidelity_doubt"].values[held].mean()) / copies if "infidelity_doubt" in law else 0.0
+    above = float(found.mean()) - expected
+    score = math.copysign(max(0.0, abs(above) - doubt), above) / error
     ratio = f"{found.mean() / expected:.3f} ± {error / expected:.3f}"
+    where = "" if held.all() else ", as far as the law reaches,"
     if abs(score) <= MOST_SCORE:
-        return Verdict("agrees", f"the infidelity is {ratio} times what finite N must give", score)
+        return Verdict("agrees", f"the infidelity{where} is {ratio} times what finite N must give", score)
     side = "more" if score > 0 else "less"
     return Verdict(
-        "deviates", f"the infidelity is {ratio} times what finite N must give: {side} than it explains", score
+        "deviates", f"the infidelity{where} is {ratio} times what finite N must give: {side} than it explains", score
     )
 
 

@@ -275,7 +275,13 @@ def law_of(experiment: Experiment, theory: Theory) -> xr.Dataset | None:
         return None
     if not theory.aligned or theory.engine == "meanfield" or isinstance(theory.rule, Rule):
         return None
-    return laws.finite_copies(experiment, theory.encoded(experiment), multinomial=theory.drawn(experiment))
+    return laws.finite_copies(
+        experiment,
+        theory.encoded(experiment),
+        multinomial=theory.drawn(experiment),
+        copies=theory.copies + experiment.system.size * max(theory.spectators, theory.floor),
+        floor=theory.floor,
+    )
 
 
 def _parts(results: Mapping[str, Any]) -> list[tuple[str, str]]:

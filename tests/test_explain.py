@@ -16,6 +16,7 @@ from copydyn import compare, laws
 from copydyn.__main__ import main
 from copydyn.experiment import Experiment
 from copydyn.foresight import explain
+from copydyn.foresight.extinction import Prospect, Trial
 from copydyn.foresight.probe import first_part, probe
 from copydyn.foresight.stages import Stage, covariance_seconds, stages_of
 from copydyn.laws import NodeCrossing
@@ -444,6 +445,70 @@ def test_bad_input_is_exit_code_2(capsys, arguments, sentence):
     assert sentence in printed.err
     assert printed.err.endswith(".\n")
     assert printed.err.count("\n") == 1
+
+
+# ---- the odds of the whole run
+
+
+def said_of_the_run(text):
+    """The chance that is stated for the whole run, and its error, which is zero for the law."""
+    line = flat(text).split("whole run ", 1)[1]
+    if tried := re.match(r"chance ([\d.]+) ± ([\d.]+) that a label dies out: \d+ of \d+ ensembles tried", line):
+        return float(tried[1]), float(tried[2])
+    return float(re.match(r"chance ([\d.e-]+) that a label dies out, by the law of single crossings", line)[1]), 0.0
+
+
+ODDS = {
+    ("rabi", 100): 4000,
+    ("rabi", 300): 4000,
+    ("rabi", 1000): 4000,
+    ("three-level", 100): 4000,
+    ("three-level", 300): 4000,
+    ("gue", 1000): 1000,
+    ("ring-flux", 300): 500,
+}
+
+
+@pytest.mark.parametrize(("name", "copies"), ODDS)
+def test_the_odds_of_the_whole_run_are_those_of_other_ensembles(told, monkeypatch, name, copies):
+    """Within five of their common errors, and the law by itself within a factor of one and a half.
+
+    ``seed`` is another than that of the trial. A chance of zero, as was said once, would be 3 errors off at 1000
+    copies of rabi, and 10 and more elsewhere.
+    """
+    monkeypatch.setattr(explain, "covariance_seconds", lambda *_: 0.0)
+    chance, error = said_of_the_run(told(name, f"theory.copies={copies}"))
+    scenario = load(name, [f"theory.copies={copies}", "schedule.points=2"])
+    number = ODDS[name, copies]
+    counts = one_of(scenario).evolve(scenario.experiment, seed=77, replicas=number)["counts"].values[:, -1]
+    found = np.mean((counts == 0).any(axis=1))
+    spread = np.sqrt((found + 1 / number) / number)
+    assert abs(found - chance) < 5 * np.hypot(error, spread) + (chance / 3 if error == 0.0 else 0.0)
+    assert found > 3 * spread  # the control: there are such odds
+
+
+def test_no_trial_where_it_would_take_too_long(told, monkeypatch):
+    monkeypatch.setattr("copydyn.foresight.extinction.WORK", 1000.0)
+    text = flat(told("rabi", "theory.copies=100"))
+    assert (
+        "the law of single crossings gives 0.6 that a label dies out, which is not reliable: label '0' passes" in text
+    )
+    assert "ensembles tried" not in text
+
+
+def test_a_label_may_die_out_without_a_node(told):
+    """Label 1 is on its way to its node when the run ends."""
+    text = flat(told("three-level", "theory.copies=300"))
+    assert re.search(r"label '1' at time 5: chance about 0.08 to|label '1' at time 5: chance about 0.08, no node", text)
+    assert "label '1' has few copies at time 5 without passing its node there" in text
+
+
+def test_none_of_those_tried_is_a_bound():
+    """Never plus or minus nothing."""
+    assert Trial(1000, 0, np.zeros(2, int)).error == pytest.approx(0.001, rel=0.01)
+    assert Trial(1000, 1000, np.zeros(2, int)).error == pytest.approx(0.001, rel=0.01)
+    odds = Prospect(1e-5, [], ["why not"], Trial(1000, 0, np.zeros(2, int)))
+    assert explain._whole_run(odds, "ab").startswith("chance below 0.003 that a label dies out: none of 1000 ensembles")
 
 
 # ---- cost

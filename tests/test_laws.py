@@ -319,6 +319,44 @@ def test_resonant_crossings():
     assert laws.node_crossings(RESONANT, psi, [0.0, 8.0])[0].extinction is None
 
 
+@pytest.mark.parametrize("copies", [30, 100, 300, 1000])
+@pytest.mark.parametrize("h", [DETUNED, TRIANGLE], ids=["two", "three"])
+def test_no_crossing_above_the_threshold_is_missing(h, copies):
+    """Of all minima, however far from the node, those whose odds exceed it: none is left out before they are known."""
+    psi = np.array([0.6, 0.8j, 0.3][: len(h)])
+    psi /= np.linalg.norm(psi)
+    everything = laws.node_crossings(h, psi, [0.0, 12.0], copies=copies, closer_than=1.0)
+    for least in (1e-4, 1e-2):
+        found = laws.node_crossings(h, psi, [0.0, 12.0], copies=copies, odds_above=least)
+        assert found == [row for row in everything if row.extinction >= least]
+    assert len(everything) > 4
+
+
+def test_a_label_that_is_turned_back_by_a_pulse_has_its_minimum_there():
+    """n is Poisson on the way to the node, e^-m with m = N rho where the way ends; then the label only grows."""
+    psi = np.array([0.3, -1j * np.sqrt(0.91)])
+    train = [(0.4, RESONANT), (3.0, -RESONANT)]
+    copies = 100
+    (row,) = (row for row in laws.node_crossings(train, psi, [0.0, 1.0], copies=copies) if row.label == 0)
+    assert row.time == 0.4
+    assert row.rho_min == pytest.approx(np.sin(np.arcsin(0.3) - 0.2) ** 2)
+    assert row.extinction == pytest.approx(np.exp(-copies * row.rho_min), rel=1e-3)
+    counts = CopyDynamics(copies).evolve(Experiment.of(train, psi, [0.0, 1.0]), seed=4, replicas=20_000)["counts"]
+    # nine copies each of which is left with the same chance, independently of the others
+    expected = (1.0 - row.rho_min / 0.09) ** 9
+    verdicts.assert_share(int((counts.values[:, -1, 0] == 0).sum()), 20_000, expected, detects=0.03)
+
+
+@pytest.mark.parametrize("span", [0.5, 3.0, 20.0])
+def test_births_and_deaths_leave_none_with_the_odds_of_their_mean_and_variance(span):
+    """Both at the rate one a copy: M stays, V = M (1 + 2 t), and P(0) of Poisson many founders is exp[-M/(1 + t)]."""
+    mean = np.array([0.5, 4.0, 30.0])
+    found = laws.extinction_by_counts(mean, mean * (1 + 2 * span))
+    np.testing.assert_allclose(found, np.exp(-mean / (1 + span)))
+    np.testing.assert_allclose(laws.extinction_by_counts(mean, mean), np.exp(-mean))  # Poisson
+    assert laws.extinction_by_counts(0.0, 0.0) == 1.0
+
+
 def test_noise_at_the_crossing_is_the_covariance_less_the_own_share():
     """With one neighbour the own share is (1/4) / (1 + y^2/x^2) from a distance x: 1/4 from far away."""
     h = np.array([[0.6, 0.5], [0.5, -0.4]])

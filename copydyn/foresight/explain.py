@@ -11,25 +11,23 @@ import xarray as xr
 
 from copydyn import laws
 from copydyn.experiment import Experiment
+from copydyn.foresight.extinction import LARGE, Prospect, prospect
 from copydyn.foresight.probe import Cost, copies_in_all, probe
 from copydyn.foresight.stages import MOST_BEATS, MOST_LABELS, Stage, covariance_seconds, stages_of
 from copydyn.inputs import as_real
 from copydyn.laws import NodeCrossing
+from copydyn.laws.crossings import MATTERS
+from copydyn.laws.path import Path
+from copydyn.laws.reach import most_variance
 from copydyn.layout import columns, entry, grid, paragraphs
 from copydyn.refusal import BadValue
 from copydyn.scenario import Scenario
 from copydyn.theories import CopyDynamics
 from copydyn.theory import Theory
-from copydyn.wording import alignment, duration, plural, size
-
-MATTERS = 1e-4
-"""Odds of extinction below which a crossing is not worth a line."""
+from copydyn.wording import alignment, duration, plural, plus_minus, size
 
 MOST_LINES = 6
 """Labels or crossings that get a line of their own."""
-
-LARGE = 0.05
-"""Mean infidelity beyond which the noise is not small any more."""
 
 PATIENCE = 20.0
 """Seconds that the law of the covariance may take."""
@@ -103,7 +101,8 @@ def foresee(experiment: Experiment, theory: Theory, replicas: int, seed: int, pr
         lines += ["", *_grid(_needed(experiment, theory, law, precision))]
         lines += ["", *_grid(_band(experiment, theory, law))]
     lines += ["", *_items([*left_out, *_limits(experiment, theory, law, ket)])]
-    lines += _items(_nodes(experiment, theory, ket, stages))
+    odds = _prospect(experiment, theory, ket, law, stages, seed)
+    lines += _items(_nodes(experiment, theory, ket, stages, odds))
     lines += _items([_moves(experiment, stages), *_turns(experiment, theory), *_costs(cost, replicas)])
     return lines
 
@@ -250,7 +249,23 @@ def _limits(experiment: Experiment, theory: CopyDynamics, law: xr.Dataset, ket: 
 # ---- nodes and events
 
 
-def _nodes(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray, stages: list[Stage]) -> Iterator[Item]:
+def _prospect(
+    experiment: Experiment, theory: CopyDynamics, ket: np.ndarray, law: xr.Dataset, stages: list[Stage], seed: int
+) -> Prospect:
+    """Give the odds of the whole run; where the covariance was left out, by the most that it could be."""
+    if theory.floor:
+        return Prospect(0.0, [], [])
+    system, total = experiment.system, copies_in_all(experiment, theory)
+    losses = law["infidelity_law"].values
+    shares = np.abs(Path.of(system.hamiltonian, ket, experiment.tlist, hbar=system.hbar).saved) ** 2
+    noise = law["frequency_noise"].values if "frequency_noise" in law else most_variance(shares, losses)
+    counts = total * np.where(np.isfinite(losses)[:, None], [shares, noise], np.nan)
+    return prospect(experiment, theory, stages, total, losses, counts, seed)
+
+
+def _nodes(
+    experiment: Experiment, theory: CopyDynamics, ket: np.ndarray, stages: list[Stage], odds: Prospect
+) -> Iterator[Item]:
     names, filled = experiment.system.labels, np.flatnonzero(ket)
     if filled.size == 1:
         yield Item(
@@ -266,16 +281,45 @@ def _nodes(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray, stages
     found = [row for stage in stages for row in stage.crossings]
     matter = sorted((row for row in found if _chance(row) >= MATTERS), key=lambda row: (-_chance(row), row.time))
     matter += sorted((row for row in found if math.isnan(_chance(row))), key=lambda row: row.time)
-    if not matter:
+    lines = [_crossing(row, names) for row in matter]
+    lines += [
+        f"label '{names[label]}' at time {time:.4g}: chance about {chance:.1g}, no node, but {copies:.2g} copies left"
+        for label, time, copies, chance in odds.shortages
+        if chance >= MATTERS
+    ]
+    if not lines:
         yield Item("nodes", f"none that matters: no label has a chance above {MATTERS:g} to die out at one")
-    for number, row in enumerate(matter[:MOST_LINES]):
-        yield Item("" if number else "nodes", _crossing(row, names))
-    if len(matter) > MOST_LINES:
-        yield Item("", f"and {len(matter) - MOST_LINES} more")
+    for number, line in enumerate(lines[:MOST_LINES]):
+        yield Item("" if number else "nodes", line)
+    if len(lines) > MOST_LINES:
+        yield Item("", f"and {len(lines) - MOST_LINES} more")
     if stages and stages[-1].searched < stages[-1].end:
         yield Item("", f"those behind time {stages[-1].searched:.4g} were not looked at: there are too many")
     if len(matter) > 1:
         yield Item("", "the chances take it that the labels before each survived, or were lost as said under events")
+    if odds.most >= MATTERS:
+        yield Item("whole run", _whole_run(odds, names))
+
+
+def _whole_run(odds: Prospect, names: Sequence[str]) -> str:
+    """The chance to lose a label by the end: as the law has it, or as ensembles that were tried have it."""
+    lawful = f"{odds.law:.2g}" if odds.law >= MATTERS else f"less than {MATTERS:g}"
+    if not odds.doubts:
+        return f"chance {lawful} that a label dies out, by the law of single crossings"
+    doubts = "; ".join(odds.doubts)
+    if odds.trial is None:
+        return f"the law of single crossings gives {lawful} that a label dies out, which is not reliable: {doubts}"
+    tried, lost = odds.trial.ensembles, odds.trial.lost
+    if lost:
+        said = f"chance {plus_minus(odds.trial.odds, odds.trial.error)} that a label dies out: {lost} of {tried}"
+    else:
+        said = f"chance below {3.0 / tried:.1g} that a label dies out: none of {tried}"
+    said += " ensembles tried"
+    order = [int(label) for label in np.argsort(-odds.trial.labels, kind="stable") if odds.trial.labels[label]]
+    shares = ", ".join(f"'{names[label]}' in {odds.trial.labels[label]}" for label in order[:MOST_LINES])
+    more = f", and {len(order) - MOST_LINES} more labels" if len(order) > MOST_LINES else ""
+    which = f", label {shares}{more}" if lost else ""
+    return f"{said}{which}. The law of single crossings, {lawful}, is not reliable: {doubts}"
 
 
 def _crossing(row: NodeCrossing, names: Sequence[str]) -> str:

@@ -15,7 +15,8 @@ import numpy as np
 from copydyn.experiment import Experiment
 from copydyn.foresight.probe import copies_in_all, first_part
 from copydyn.inputs import Matrix
-from copydyn.laws import NodeCrossing, expected_events, kick_covariance, node_crossings
+from copydyn.laws import NodeCrossing, expected_events, kick_covariance
+from copydyn.laws.crossings import crossings_on, dangers
 from copydyn.laws.path import Path
 from copydyn.theories import CopyDynamics
 
@@ -37,6 +38,9 @@ MOST_STAGES = 8
 
 MOST_CROSSINGS = 40
 """The noise at a crossing has to be gathered all the way from the start, for each of them."""
+
+COUNTS = 1e-6
+"""Odds of extinction below which a crossing does not count: a hundred of them are not worth a line."""
 
 
 class Stage(NamedTuple):
@@ -107,17 +111,10 @@ def _stages(experiment: Experiment, theory: CopyDynamics, ket: np.ndarray) -> It
         found: list[NodeCrossing] = []
         searched = end
         if theory.floor == 0:
-            near = min(20.0 / total, 0.05 / labels.size)
-            searched = _few_crossings(hamiltonian, rest, start, end, hbar, near)
-            found = node_crossings(
-                hamiltonian,
-                rest,
-                [start, searched],
-                hbar=hbar,
-                copies=total,
-                closer_than=near,
-                multinomial=drawn[labels],
-            )
+            path = Path.of(hamiltonian, rest, [start, end], hbar=hbar)
+            lows = dangers(path, total, COUNTS, drawn[labels])
+            searched = _few_crossings([low.time for _, low in lows], end)
+            found = crossings_on(path, [pair for pair in lows if pair[1].time <= searched], total, drawn[labels])
         last = number == MOST_STAGES - 1
         fatal = next(
             (row for row in found if not last and row.time > start and (row.extinction or 0.0) >= LIKELY), None
@@ -150,9 +147,8 @@ def _at(hamiltonian: Any, ket: np.ndarray, start: float, end: float, hbar: float
     return np.asarray(last.kets(np.array([end]))[0])
 
 
-def _few_crossings(hamiltonian: Any, ket: np.ndarray, start: float, end: float, hbar: float, near: float) -> float:
+def _few_crossings(times: list[float], end: float) -> float:
     """Say until when there are no more than `MOST_CROSSINGS` crossings."""
-    times = sorted(low.time for _, low in Path.of(hamiltonian, ket, [start, end], hbar=hbar).arrivals(near))
     if len(times) <= MOST_CROSSINGS or times[MOST_CROSSINGS - 1] == times[MOST_CROSSINGS]:
         return end
     return 0.5 * (times[MOST_CROSSINGS - 1] + times[MOST_CROSSINGS])

@@ -13,7 +13,7 @@ from __future__ import annotations
 from copydyn.laws.covariance import KickCovariance, kick_covariance, linear_noise
 from copydyn.laws.crossings import NodeCrossing, node_crossings
 from copydyn.laws.events import expected_events
-from copydyn.laws.extinction import Turning, binomial_turning, extinction_probability
+from copydyn.laws.extinction import Turning, binomial_turning, extinction_by_counts, extinction_probability
 from copydyn.laws.finite_copies import finite_copies
 from copydyn.laws.infidelity import infidelity_law
 from copydyn.laws.path import Node, beats, first_node
@@ -26,6 +26,7 @@ __all__ = [
     "beats",
     "binomial_turning",
     "expected_events",
+    "extinction_by_counts",
     "extinction_probability",
     "finite_copies",
     "first_node",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,13 +10,16 @@ import numpy as np
 from copydyn.blas import one_thread
 from copydyn.inputs import as_copies, as_real
 from copydyn.laws.extinction import extinction_probability
-from copydyn.laws.infidelity import drawn_part
+from copydyn.laws.infidelity import drawn_part, loss_along
 from copydyn.laws.kicks import levers, tilts
 from copydyn.laws.path import Flow, Minimum, Path, Stretch
 from copydyn.laws.quadrature import Rate, evenly, integrate
 
 RTOL, ATOL = 1e-4, 1e-6
 """Errors allowed in s^2, which is to be compared with one."""
+
+MATTERS = 1e-4
+"""Odds of extinction below which a crossing is not of interest."""
 
 STILL = 1e-6
 """Share of the neighbours' pulls that must be left over as drift: with less the label stands still at its node, whose
@@ -39,6 +43,9 @@ class NodeCrossing(NamedTuple):
         K of `extinction_probability`, 1 if all neighbours pull in one direction.
     m, extinction : float or None
         N rho_min and the chance to die out at this crossing, for the number of copies that was asked for.
+    turn : float, rad
+        By how much the fastest beat turns within the passage, sqrt(rho_min) / |drift|. The law takes the passage for a
+        straight line, which it is while this is small.
     """
 
     label: int
@@ -48,6 +55,7 @@ class NodeCrossing(NamedTuple):
     churn: float
     m: float | None = None
     extinction: float | None = None
+    turn: float = 0.0
 
 
 @one_thread()
@@ -59,6 +67,7 @@ def node_crossings(
     hbar: float = 1.0,
     copies: Any = None,
     closer_than: float | None = None,
+    odds_above: float = MATTERS,
     multinomial: bool | np.ndarray = False,
 ) -> list[NodeCrossing]:
     """P(extinct) = (1 + 2 s^2/K)^(-1/2) exp[-m / (K + 2 s^2)], m = N rho_min, for each minimum of each |psi_a|^2.
@@ -74,15 +83,18 @@ def node_crossings(
     copies : int, optional
         N; without it ``m`` and ``extinction`` are None.
     closer_than : float, optional
-        Largest rho_min of interest; by default 0.02/P, or with copies the smaller of 20/copies and 0.05/P.
+        Largest rho_min of interest; by default 0.02/P. With copies all minima are looked at, and those left out whose
+        ``extinction`` is below ``odds_above``, unless ``closer_than`` is given: then these are all that are below it.
+    odds_above : float
+        Smallest odds of interest.
     multinomial : bool or float64 (beable,)
         The counts were drawn from |psi0|^2, whose noise counts towards s^2; or that part of each |psi0_a|^2 which was.
 
     Returns
     -------
     list of NodeCrossing
-        In order of time. A label that only leaves an empty start is not among them, nor one that is turned back before
-        its minimum by a change of the Hamiltonian.
+        In order of time. A label that only leaves an empty start is not among them; one that is turned back by a change
+        of the Hamiltonian is.
 
     Raises
     ------
@@ -91,12 +103,44 @@ def node_crossings(
     """
     path = Path.of(H, psi0, tlist, hbar=hbar)
     number = None if copies is None else as_copies(copies)
-    if closer_than is None:
-        closer_than = min(20.0 / number, 0.05 / path.ket.size) if number else 0.02 / path.ket.size
-    near = as_real(closer_than, "closer_than", positive=True)
-    found = [_crossing(path, stretch, low, multinomial) for stretch, low in path.arrivals(near)]
-    rows = sorted(found, key=lambda row: (row.time, row.label))
-    return rows if number is None else [_with_copies(row, number) for row in rows]
+    if number is not None and closer_than is None:
+        least = as_real(odds_above, "odds_above", positive=True)
+        rows = crossings_on(path, dangers(path, number, least, multinomial), number, multinomial)
+        return [row for row in rows if not (row.extinction or 0.0) < least]
+    near = as_real(0.02 / path.ket.size if closer_than is None else closer_than, "closer_than", positive=True)
+    return crossings_on(path, path.arrivals(near), number, multinomial)
+
+
+def dangers(
+    path: Path, copies: int, odds_above: float, multinomial: bool | np.ndarray = False
+) -> list[tuple[Stretch, Minimum]]:
+    """Give the minima at which the odds may exceed ``odds_above``, in order of time, before s^2 is worked out.
+
+    s^2 is at most the trace of the covariance, N times the mean infidelity at the end, and with w = K + 2 s^2 the odds
+    (K/w)^(1/2) exp(-m/w) are largest at w = 2m: those of the largest w that is possible, up to there, are a bound.
+    """
+    noise = float(loss_along(path, multinomial)[-1])
+    found = []
+    for stretch, low in path.arrivals(1.0):
+        node = _Passage.at(stretch.flow, stretch.kets(np.array([low.time]))[0], low)
+        m = copies * low.share
+        if node.still(path.rounding):  # nobody knows
+            worst = float(np.exp(-m / (1.0 + 2.0 * noise)))
+        else:
+            width = max(node.churn, min(node.churn + 2.0 * noise, 2.0 * m))
+            worst = float(np.sqrt(node.churn / width) * np.exp(-m / width))
+        if worst >= odds_above:
+            found.append((stretch, low))
+    return sorted(found, key=lambda pair: (pair[1].time, pair[1].label))
+
+
+def crossings_on(
+    path: Path, lows: Iterable[tuple[Stretch, Minimum]], copies: int | None, multinomial: bool | np.ndarray = False
+) -> list[NodeCrossing]:
+    """Work out the law at the minima ``lows`` of a path, in order of time."""
+    rows = [_crossing(path, stretch, low, multinomial) for stretch, low in lows]
+    rows.sort(key=lambda row: (row.time, row.label))
+    return rows if copies is None else [_with_copies(row, copies) for row in rows]
 
 
 def _with_copies(row: NodeCrossing, copies: int) -> NodeCrossing:
@@ -109,9 +153,10 @@ def _with_copies(row: NodeCrossing, copies: int) -> NodeCrossing:
 def _crossing(path: Path, stretch: Stretch, low: Minimum, multinomial: bool | np.ndarray) -> NodeCrossing:
     ket = stretch.kets(np.array([low.time]))[0]
     node = _Passage.at(stretch.flow, ket, low)
-    if node.speed <= max(path.rounding, STILL * float(np.abs(node.pulls).sum())):
-        return NodeCrossing(*low, s2=float("nan"), churn=float("nan"))
-    return NodeCrossing(*low, s2=_perpendicular_noise(path, node, multinomial), churn=node.churn)
+    if node.still(path.rounding):
+        return NodeCrossing(*low, s2=float("nan"), churn=float("nan"), turn=float("inf"))
+    turn = stretch.flow.spread * abs(node.place) / node.speed
+    return NodeCrossing(*low, s2=_perpendicular_noise(path, node, multinomial), churn=node.churn, turn=turn)
 
 
 class _Passage(NamedTuple):
@@ -133,6 +178,10 @@ class _Passage(NamedTuple):
     def speed(self) -> float:
         return abs(self.pull)
 
+    def still(self, rounding: float) -> bool:
+        """Whether the neighbours' pulls cancel: the label stands still."""
+        return self.speed <= max(rounding, STILL * float(np.abs(self.pulls).sum()))
+
     @property
     def churn(self) -> float:
         """K = sum_b |v_b| (cos beta_b + beta_b sin beta_b) / |v|, beta_b in [-pi/2, pi/2]."""
@@ -150,7 +199,8 @@ class _Passage(NamedTuple):
         ends = np.abs(np.multiply.outer(z.conj(), self.pulls).real).sum(axis=-1)
         share = np.abs(z) ** 2
         rate = np.zeros(times.size)
-        return np.divide(abs(self.place) ** 2 * ends, 2.0 * share**2, out=rate, where=share > rounding**2)
+        beside = (self.place * np.conj(self.pull)).imag / self.speed  # all of it, but where H changes before the turn
+        return np.divide(beside**2 * ends, 2.0 * share**2, out=rate, where=share > rounding**2)
 
 
 def _perpendicular_noise(path: Path, node: _Passage, multinomial: bool | np.ndarray) -> float:

@@ -91,3 +91,27 @@ def extinction_probability(m: Any, s2: Any = 0.0, crossing: int = 1, churn: Any 
         raise BadValue(f"crossing {times} has a law only on resonance, with s2 = 0 and churn = 1; ask for the first.")
     width = spread + 2.0 * noise
     return np.asarray(np.sqrt(spread / width) * np.exp(-left / (times * width)))
+
+
+def extinction_by_counts(mean: Any, variance: Any) -> np.ndarray:
+    """exp[-2 M / (1 + V/M)]: the chance of n = 0 in a process of births and deaths whose count has mean M, variance V.
+
+    Copies of a label die and breed independently of each other in surroundings that do not depend on them. Those that
+    have descendants are Poisson distributed, and the number of descendants of each is geometric: of mean g it gives
+    V/M = 2 g - 1, and n = 0 where there are none, exp(-M/g). Between the node, where its exponent is that of
+    `extinction_probability` without churn, and the bulk it is an estimate, good to a factor of a few.
+
+    Parameters
+    ----------
+    mean, variance : float or float64 (...)
+        Of n_a at one time.
+
+    Returns
+    -------
+    float64 (...)
+    """
+    middle, spread = as_reals(mean, "mean"), as_reals(variance, "variance")
+    for name, values in (("mean", middle), ("variance", spread)):
+        if np.any(values < 0.0):
+            raise BadValue(f"{name} must be >= 0, but is {values.min():g}.")
+    return np.asarray(np.exp(-2.0 * middle**2 / np.where(middle > 0.0, middle + spread, 1.0)))

@@ -14,10 +14,21 @@ from copydyn.laws.covariance import MOST_LABELS, KickCovariance, kick_covariance
 from copydyn.laws.infidelity import infidelity_law, losses_on
 from copydyn.laws.kicks import levers, sources
 from copydyn.laws.path import Path
+from copydyn.laws.reach import MOST_DOUBT, Doubts, doubts, most_variance
+
+NOTHING = 1e-9
+"""N times an infidelity that is rounding: about one copy event in a thousand million copies."""
 
 
 @one_thread()
-def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool | np.ndarray = False) -> xr.Dataset:
+def finite_copies(
+    experiment: Experiment,
+    ket: np.ndarray,
+    *,
+    multinomial: bool | np.ndarray = False,
+    copies: int | None = None,
+    floor: int = 0,
+) -> xr.Dataset:
     """Predict infidelity and noise, times N, of ensembles that start from ``ket``.
 
     Parameters
@@ -29,6 +40,10 @@ def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool 
     multinomial : bool or float64 (beable,)
         The counts are drawn from |ket|^2 afresh for each replica; or that part of each |ket_a|^2 which is, beside
         spectators.
+    copies : int, optional
+        N, spectators included. With it the law says how far it reaches.
+    floor : int
+        Copies below which no label may fall.
 
     Returns
     -------
@@ -38,6 +53,10 @@ def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool 
     ``offset`` is the infidelity of ``ket`` itself, which unitary flow keeps. Where it is not zero the noise changes the
     infidelity in first order: ``offset_spread (time)`` is sqrt(N) times the standard deviation of that, and
     ``offset_shift (time)``, to be added to ``infidelity_law``, what noise and offset together do to the mean.
+
+    With ``copies`` also ``infidelity_doubt (time)``, what of N times the infidelity rests on what the law does not know
+    (`copydyn.laws.reach`), and ``in_reach (time)``, where that is at most `reach.MOST_DOUBT` of it. The attribute
+    ``beyond_reach`` says why the law ends where it does first; it is empty where it holds throughout.
     """
     system = experiment.system
     start = as_ket(ket, system.size, name="ket")
@@ -58,7 +77,57 @@ def finite_copies(experiment: Experiment, ket: np.ndarray, *, multinomial: bool 
         data["offset_spread"] = ("time", spread, about)
         about = {"units": "1", "long_name": "N times what noise and offset together add to the mean infidelity"}
         data["offset_shift"] = ("time", shift, about)
-    return xr.Dataset(data, {"time": experiment.tlist, "beable": list(system.labels)}, {"offset": offset})
+    law = xr.Dataset(data, {"time": experiment.tlist, "beable": list(system.labels)}, {"offset": offset})
+    return law if copies is None else _with_reach(experiment, start, rest, law, copies, floor, multinomial)
+
+
+def _with_reach(
+    experiment: Experiment,
+    start: np.ndarray,
+    rest: np.ndarray,
+    law: xr.Dataset,
+    copies: int,
+    floor: int,
+    multinomial: bool | np.ndarray,
+) -> xr.Dataset:
+    """Add how far the law of N ``copies`` reaches, and why not further."""
+    system, offset = experiment.system, float(law.attrs["offset"])
+    losses = law["infidelity_law"].values
+    path = Path.of(system.hamiltonian, start, experiment.tlist, hbar=system.hbar)
+    aside = None
+    if offset > 0.0:
+        aside = Path.of(system.hamiltonian, rest / np.linalg.norm(rest), experiment.tlist, hbar=system.hbar)
+    if "frequency_noise" in law:
+        variance = law["frequency_noise"].values
+    else:
+        variance = most_variance(np.abs(path.saved) ** 2, losses)
+    found = doubts(path, copies, losses, variance, floor=floor, multinomial=multinomial, aside=aside, offset=offset)
+    finite = np.isfinite(losses)
+    shift = law["offset_shift"].values if "offset_shift" in law else 0.0
+    whole = np.where(finite, losses + np.nan_to_num(shift), 0.0) + copies * offset
+    doubt = found.total
+    within = finite & (doubt <= MOST_DOUBT * np.maximum(whole, 0.0) + NOTHING)
+    said = "" if within.all() else _why_not(experiment, path, found, int(np.argmin(within)), bool(finite.all()))
+    about = {"units": "1", "long_name": "part of N times the infidelity that rests on what the law does not know"}
+    return law.assign(
+        infidelity_doubt=("time", np.where(finite, doubt, np.inf), about),
+        in_reach=("time", within, {"units": "1", "long_name": "whether the law holds"}),
+    ).assign_attrs(beyond_reach=said)
+
+
+def _why_not(experiment: Experiment, path: Path, found: Doubts, first: int, nodeless: bool) -> str:
+    """Say from when on the law does not hold, and what it is mostly for."""
+    when = f"from time {experiment.tlist[first]:.4g} on"
+    if not nodeless and path.finite == first:
+        return f"{when}: the path meets a node"
+    part, label = found.largest(first)
+    name = experiment.system.labels[label]
+    return {
+        "few": f"{when}: too much of the noise is made where labels have few copies, most of it by label '{name}'",
+        "floor": f"{when}: labels rest on the floor, which the law does not know, label '{name}' among them",
+        "lost": f"{when}: labels may have died out, label '{name}' most likely",
+        "beyond": f"{when}: the noise is not small",
+    }[part]
 
 
 def _beside(

@@ -49,7 +49,11 @@ def infidelity_law(
     BadType, BadValue
         If the arguments make no experiment, or H has more than `path.MOST_LABELS` labels.
     """
-    path = Path.of(H, psi0, tlist, hbar=hbar)
+    return loss_along(Path.of(H, psi0, tlist, hbar=hbar), multinomial)
+
+
+def loss_along(path: Path, multinomial: bool | np.ndarray = False) -> np.ndarray:
+    """Give `infidelity_law` at the save times of ``path``, float64 (time,)."""
     gains = np.zeros(path.tlist.size)
     gains[0] = prepared(path, multinomial)
     for stretch in path.stretches:

@@ -278,8 +278,13 @@ class Path:
         return saves[saves < self.finite]
 
     def arrivals(self, closer_than: float) -> Iterator[tuple[Stretch, Minimum]]:
-        """Minima of each |psi_a|^2 below ``closer_than``, and nodes on which a stretch ends."""
-        return ((stretch, low) for stretch in self.stretches for low in self._arrivals(stretch, closer_than))
+        """Minima of each |psi_a|^2 below ``closer_than``, nodes where a stretch ends, and labels turned back there."""
+        for number, stretch in enumerate(self.stretches):
+            for low in self._arrivals(stretch, closer_than):
+                yield stretch, low
+            for later in self.stretches[number + 1 : number + 2]:
+                for low in self._turned_back(stretch, later, closer_than):
+                    yield stretch, low
 
     def _arrivals(self, stretch: Stretch, closer_than: float) -> Iterator[Minimum]:
         margin = 1e-9 * (stretch.end - stretch.start)  # a node at either end may have its minimum just inside
@@ -292,6 +297,14 @@ class Path:
                 last[low.label] &= low.time < stretch.end - margin
         for label in np.flatnonzero(alive & last):
             yield Minimum(int(label), stretch.end, float(np.abs(stretch.kets(np.array([stretch.end]))[0, label]) ** 2))
+
+    def _turned_back(self, stretch: Stretch, later: Stretch, closer_than: float) -> Iterator[Minimum]:
+        """Minima with a kink: labels that fall until the Hamiltonian changes, and grow from then on."""
+        labels, times = np.arange(self.ket.size), np.full(self.ket.size, stretch.end)
+        share = np.abs(later.ket) ** 2
+        kink = (stretch.growth(times, labels) < 0.0) & (later.growth(times, labels) >= 0.0)
+        for label in np.flatnonzero(kink & (share > self.rounding**2) & (share < closer_than)):
+            yield Minimum(int(label), stretch.end, float(share[label]))
 
     def _departures(self, stretch: Stretch) -> Iterator[Node]:
         """Labels that are empty where a stretch begins, and not for ever: no copy can be the first."""

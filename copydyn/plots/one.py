@@ -187,7 +187,7 @@ def _entropy(ax: Axes, result: xr.Dataset) -> None:
 
 
 def _deviation(ax: Axes, result: xr.Dataset, comparison: xr.Dataset) -> None:
-    """N times the infidelity against its law, or where there is none the total variation."""
+    """N times the infidelity against its law, as far as it reaches, or where there is none the total variation."""
     times = comparison["time"].values
     law = comparison["predicted_infidelity"].values if "predicted_infidelity" in comparison else np.array([np.inf])
     lawful = "infidelity" in comparison and not np.any(np.isinf(law)) and np.nanmax(law, initial=0.0) > 0.0
