@@ -12,8 +12,10 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 from copydyn import laws
+from copydyn.experiment import Experiment
 from copydyn.laws import quadrature
 from copydyn.laws.quadrature import evenly, integrate
+from copydyn.theories import CopyDynamics
 
 RESONANT = np.array([[0.0, 0.5], [0.5, 0.0]])
 DETUNED = np.array([[0.7, 0.3 + 0.4j], [0.3 - 0.4j, -0.2]])
@@ -333,7 +335,7 @@ def test_no_crossing_above_the_threshold_is_missing(h, copies):
 
 
 def test_a_label_that_is_turned_back_by_a_pulse_has_its_minimum_there():
-    """n is Poisson on the way to the node, e^-m with m = N rho where the way ends; then the label only grows."""
+    """Counts are Poisson on the way to the node, e^-m with m = N rho where it ends; then the label only grows."""
     psi = np.array([0.3, -1j * np.sqrt(0.91)])
     train = [(0.4, RESONANT), (3.0, -RESONANT)]
     copies = 100

@@ -27,7 +27,7 @@ def whole(law, copies):
 
 
 def worst(law, result, comparison):
-    """Errors by which the infidelity is off, less the law's own doubt, in reach; and the share by which it is beyond."""
+    """Errors by which the infidelity is off, less the law's own doubt, in reach, and its share beyond."""
     copies, held = result.attrs["copies"], law["in_reach"].values
     error = np.hypot(law["infidelity_spread"], np.sqrt(copies) * law["offset_spread"]).values
     error /= np.sqrt(result.sizes["replica"])

@@ -260,7 +260,8 @@ def _prospect(
     shares = np.abs(Path.of(system.hamiltonian, ket, experiment.tlist, hbar=system.hbar).saved) ** 2
     noise = law["frequency_noise"].values if "frequency_noise" in law else most_variance(shares, losses)
     counts = total * np.where(np.isfinite(losses)[:, None], [shares, noise], np.nan)
-    return prospect(experiment, theory, stages, total, losses, counts, seed)
+    known = "frequency_noise" in law
+    return prospect(experiment, theory, stages, total, losses, counts, seed, spread_known=known)
 
 
 def _nodes(
@@ -297,7 +298,7 @@ def _nodes(
         yield Item("", f"those behind time {stages[-1].searched:.4g} were not looked at: there are too many")
     if len(matter) > 1:
         yield Item("", "the chances take it that the labels before each survived, or were lost as said under events")
-    if odds.most >= MATTERS:
+    if odds.most >= MATTERS or (odds.trial is not None and odds.trial.lost):
         yield Item("whole run", _whole_run(odds, names))
 
 

@@ -99,6 +99,8 @@ def prospect(
     losses: np.ndarray,
     counts: np.ndarray,
     seed: int,
+    *,
+    spread_known: bool = True,
 ) -> Prospect:
     """Say how likely it is that an ensemble loses a label by the last save time.
 
@@ -112,15 +114,25 @@ def prospect(
         Mean and variance of n_a at the save times, NaN from the first node on.
     seed : int
         For what is tried.
+    spread_known : bool
+        Whether the variance is the true one, and not the most that it can be.
     """
     rows = [row for stage in stages for row in stage.crossings]
     law = 1.0 - math.prod(1.0 - _odds(row) for row in rows)
     short = _shortages(experiment, rows, counts, law)
-    doubts = list(_doubts(experiment, rows, law, short, losses / copies))
+    doubts = list(_doubts(experiment, rows, law, losses / copies))
     if stages and stages[-1].searched < stages[-1].end and law < 1.0 - SHARE:
         doubts.append(f"crossings behind time {stages[-1].searched:.4g} were not looked at")
-    found = Prospect(law, short, doubts)
-    if doubts and found.most >= COUNTS:
+    if short:
+        name, when = experiment.system.labels[short[0].label], f"{short[0].time:.4g}"
+        if spread_known:
+            doubts.append(f"label '{name}' has few copies at time {when} without passing its node there")
+        else:
+            doubts.append(
+                f"label '{name}' may have few copies at time {when}, where its standard deviation is not known"
+            )
+    found = Prospect(law, short if spread_known else [], doubts)
+    if doubts and max([law, *(shortage.odds for shortage in short)]) >= COUNTS:
         found = found._replace(trial=attempt(experiment, theory, seed, sum(stage.events for stage in stages)))
     return found
 
@@ -156,9 +168,7 @@ def _shortages(experiment: Experiment, rows: Sequence[NodeCrossing], counts: np.
     return sorted(found, key=lambda shortage: -shortage.odds)
 
 
-def _doubts(
-    experiment: Experiment, rows: Sequence[NodeCrossing], law: float, short: Sequence[Shortage], losses: np.ndarray
-) -> Iterator[str]:
+def _doubts(experiment: Experiment, rows: Sequence[NodeCrossing], law: float, losses: np.ndarray) -> Iterator[str]:
     """Say which assumptions of the law are not fulfilled where it matters, each once."""
     names = experiment.system.labels
     surviving, turning, conditional = 1.0, False, False
@@ -178,9 +188,6 @@ def _doubts(
                 yield f"the noise is not small, with a mean infidelity of {loss:.2g}"
                 losses = np.zeros_like(losses)  # said once
         surviving *= 1.0 - odds
-    for shortage in short[:1]:
-        name = names[shortage.label]
-        yield f"label '{name}' has few copies at time {shortage.time:.4g} without passing its node there"
 
 
 def _odds(row: NodeCrossing) -> float:
