@@ -335,7 +335,10 @@ def test_no_crossing_above_the_threshold_is_missing(h, copies):
 
 
 def test_a_label_that_is_turned_back_by_a_pulse_has_its_minimum_there():
-    """Counts are Poisson on the way to the node, e^-m with m = N rho where it ends; then the label only grows."""
+    """Counts are Poisson on the way to the node, e^-m with m = N rho where it ends; then the label only grows.
+
+    To a tenth: it is so when the angle is the clock, and the pulse ends by the other one.
+    """
     psi = np.array([0.3, -1j * np.sqrt(0.91)])
     train = [(0.4, RESONANT), (3.0, -RESONANT)]
     copies = 100
@@ -344,9 +347,8 @@ def test_a_label_that_is_turned_back_by_a_pulse_has_its_minimum_there():
     assert row.rho_min == pytest.approx(np.sin(np.arcsin(0.3) - 0.2) ** 2)
     assert row.extinction == pytest.approx(np.exp(-copies * row.rho_min), rel=1e-3)
     counts = CopyDynamics(copies).evolve(Experiment.of(train, psi, [0.0, 1.0]), seed=4, replicas=20_000)["counts"]
-    # nine copies each of which is left with the same chance, independently of the others
-    expected = (1.0 - row.rho_min / 0.09) ** 9
-    verdicts.assert_share(int((counts.values[:, -1, 0] == 0).sum()), 20_000, expected, detects=0.03)
+    found = float((counts.values[:, -1, 0] == 0).mean())  # with an error of 0.0034
+    assert found == pytest.approx(row.extinction, rel=0.1)
 
 
 @pytest.mark.parametrize("span", [0.5, 3.0, 20.0])
@@ -382,12 +384,13 @@ def test_noise_at_a_node_is_the_limit_of_the_noise_before_it(h):
     assert noise.perpendicular(2, 0) == pytest.approx(row.s2, rel=1e-3)
 
 
-def test_a_path_through_the_node_and_one_close_by_have_one_noise():
-    """The own share that is taken away jumps from 0 to 1/4, and so does what it is taken away from."""
+@pytest.mark.parametrize(("h", "rest"), [(DETUNED, [1.0]), (TRIANGLE, [0.6, -0.8j])], ids=["two", "three"])
+def test_a_path_through_the_node_and_one_close_by_have_one_noise(h, rest):
+    """The own share that is taken away jumps from 0 to 1/4, and so does the rest, without rounding."""
     found = []
-    for share in (0.0, 1e-14, 1e-8):
-        psi = through_node(DETUNED, [np.sqrt(share) * (0.3 + 0.4j), 1.0], 1.0)
-        (row,) = laws.node_crossings(DETUNED, psi, [0.0, 1.5])
+    for share in (0.0, 1e-26, 1e-24, 1e-21, 1e-20, 1e-19, 1e-17, 1e-14, 1e-12, 1e-8):
+        psi = through_node(h, [np.sqrt(share) * (0.3 + 0.4j), *rest], 1.0)
+        (row,) = (row for row in laws.node_crossings(h, psi, [0.0, 1.5]) if row.label == 0)
         found.append(row.s2)
     np.testing.assert_allclose(found, found[0], rtol=1e-2)
 

@@ -26,6 +26,11 @@ STILL = 1e-6
 time is known to the fourth root of rounding only, and the law has no meaning."""
 
 
+NEAREST = 1e-6
+"""Amplitude within a passage below which the noise is its own share, to as much: where both are large, their difference
+would be nothing but rounding."""
+
+
 class NodeCrossing(NamedTuple):
     """One approach of one label to its node.
 
@@ -94,7 +99,7 @@ def node_crossings(
     -------
     list of NodeCrossing
         In order of time. A label that only leaves an empty start is not among them; one that is turned back by a change
-        of the Hamiltonian is.
+        of the Hamiltonian is, with odds that are good to a tenth.
 
     Raises
     ------
@@ -189,13 +194,17 @@ class _Passage(NamedTuple):
         beta = np.arctan2(np.abs(along.imag), np.abs(along.real))  # even in beta and of period pi
         return max(1.0, float(np.sum(np.abs(along) * (np.cos(beta) + beta * np.sin(beta)))))  # not 1 - 1e-16
 
+    def line(self, times: np.ndarray) -> np.ndarray:
+        """psi_a as if the pulls were constant, complex128 (time,)."""
+        return np.asarray(self.place + self.pull * (times - self.time))
+
     def own_share(self, times: np.ndarray, rounding: float) -> np.ndarray:
         """Rate of the perpendicular noise that the passage itself makes: y^2 sum_b |Re[conj(z) v_b]| / 2 |z|^4.
 
         The law of extinction knows it already. Its integral up to the node is K/4 however close the path passes, but
         zero for a path through the node, where the kicks are along the drift.
         """
-        z = self.place + self.pull * (times - self.time)
+        z = self.line(times)
         ends = np.abs(np.multiply.outer(z.conj(), self.pulls).real).sum(axis=-1)
         share = np.abs(z) ** 2
         rate = np.zeros(times.size)
@@ -235,6 +244,7 @@ def _seen_by(path: Path, stretch: Stretch, witness: np.ndarray, since: float, no
         directions = stretch.flow.carry(witness, times - since)
         out = np.asarray(tilts(stretch.kets(times), directions, stretch.flow.edges, path.rounding))
         out[0] -= node.own_share(times, path.rounding)
+        out[:, np.abs(node.line(times)) < NEAREST] = 0.0
         return out
 
     return rate

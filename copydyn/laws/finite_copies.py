@@ -77,8 +77,8 @@ def finite_copies(
         data["offset_spread"] = ("time", spread, about)
         about = {"units": "1", "long_name": "N times what noise and offset together add to the mean infidelity"}
         data["offset_shift"] = ("time", shift, about)
-    law = xr.Dataset(data, {"time": experiment.tlist, "beable": list(system.labels)}, {"offset": offset})
-    return law if copies is None else _with_reach(experiment, start, rest, law, copies, floor, multinomial)
+    told = xr.Dataset(data, {"time": experiment.tlist, "beable": list(system.labels)}, {"offset": offset})
+    return told if copies is None else _with_reach(experiment, start, rest, told, copies, floor, multinomial)
 
 
 def _with_reach(
