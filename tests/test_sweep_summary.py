@@ -221,7 +221,7 @@ def test_one_law_does_for_all_numbers_of_copies(monkeypatch):
 def test_where_rounding_empties_a_label_the_law_says_nothing():
     found = summary_of("sizes")
     assert "predicted_infidelity" in found
-    rounded = foreseen._started(load("rabi").experiment, copydyn.theories.CopyDynamics(1))
+    rounded = foreseen._started(load("rabi").experiment, copydyn.theories.CopyDynamics(1), None)
     assert rounded is None
 
 

@@ -78,20 +78,22 @@ def finite_copies(
         about = {"units": "1", "long_name": "N times what noise and offset together add to the mean infidelity"}
         data["offset_shift"] = ("time", shift, about)
     told = xr.Dataset(data, {"time": experiment.tlist, "beable": list(system.labels)}, {"offset": offset})
-    return told if copies is None else _with_reach(experiment, start, rest, told, copies, floor, multinomial)
+    return told if copies is None else with_reach(experiment, start, told, copies, floor=floor, multinomial=multinomial)
 
 
-def _with_reach(
+def with_reach(
     experiment: Experiment,
-    start: np.ndarray,
-    rest: np.ndarray,
+    ket: np.ndarray,
     law: xr.Dataset,
     copies: int,
-    floor: int,
-    multinomial: bool | np.ndarray,
+    *,
+    floor: int = 0,
+    multinomial: bool | np.ndarray = False,
 ) -> xr.Dataset:
-    """Add how far the law of N ``copies`` reaches, and why not further."""
-    system, offset = experiment.system, float(law.attrs["offset"])
+    """Add to the law of ensembles that start from ``ket`` how far it reaches for N ``copies``, and why not further."""
+    system, start = experiment.system, ket
+    rest = start - np.vdot(experiment.ket, start) * experiment.ket
+    offset = float(np.vdot(rest, rest).real)
     losses = law["infidelity_law"].values
     path = Path.of(system.hamiltonian, start, experiment.tlist, hbar=system.hbar)
     aside = None

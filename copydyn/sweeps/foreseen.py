@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from copydyn.experiment import Experiment
+from copydyn.laws.finite_copies import with_reach
 from copydyn.pipeline import law_of
 from copydyn.refusal import Refusal
 from copydyn.sweeps.builder import Builder
@@ -43,7 +44,7 @@ class Foreseen:
         self._builder = Builder(recipe)
         self._groups = [self._grouped(theory) for theory in range(len(recipe.theories))]
         self._laws: dict[tuple[int, int], Any] = {}
-        self._starts: dict[tuple[int, ...], tuple[float, float] | None] = {}
+        self._starts: dict[tuple[int, ...], tuple[float, float, np.ndarray] | None] = {}
         self.said = self._limits()
         self.known = not self.said
         if self.known:
@@ -67,13 +68,13 @@ class Foreseen:
         if (theory, group) not in self._laws:
             self._laws[theory, group] = self._law(theory, point)
         law = self._laws[theory, group]
-        start = self._start(theory, point, places, group) if law is not None else None
+        start = self._start(theory, point, places, group, law) if law is not None else None
         if start is None:
             return None
-        copies, offset = start
+        copies, offset, held = start
         shift = np.nan_to_num(law["offset_shift"].values) if "offset_shift" in law else 0.0
         predicted = (law["infidelity_law"].values + shift) / copies + offset
-        return law["time"].values, np.asarray(predicted)
+        return law["time"].values, np.where(held | np.isinf(predicted), predicted, np.nan)
 
     def _grouped(self, theory: int) -> tuple[list[np.ndarray], list[bool], list[int]]:
         """Number, along each axis, the values that the law can tell apart; and say where copies are swept."""
@@ -121,8 +122,10 @@ class Foreseen:
         except Refusal:
             return None
 
-    def _start(self, theory: int, point: int, places: Any, group: int) -> tuple[float, float] | None:
-        """Give the number of copies at a point, and the infidelity of what their counts encode at the start.
+    def _start(
+        self, theory: int, point: int, places: Any, group: int, law: Any
+    ) -> tuple[float, float, np.ndarray] | None:
+        """Give the number of copies at a point, the infidelity of what their counts encode, and where the law reaches.
 
         None where rounding leaves a label without a copy, which the shared law knows nothing of.
         """
@@ -133,19 +136,20 @@ class Foreseen:
             try:
                 experiment, made = self._builder.experiment(values), self._builder.theory(theory, values)
                 assert isinstance(made, CopyDynamics)
-                self._starts[key] = _started(experiment, made)
+                self._starts[key] = _started(experiment, made, law)
             except Refusal:
                 self._starts[key] = None
         return self._starts[key]
 
 
-def _started(experiment: Experiment, theory: CopyDynamics) -> tuple[float, float] | None:
+def _started(experiment: Experiment, theory: CopyDynamics, law: Any) -> tuple[float, float, np.ndarray] | None:
     drawn, whole = theory.encoded(experiment), replace(theory, copies=MANY).encoded(experiment)
     if np.any((drawn == 0.0) & (whole != 0.0)):
         return None
     rest = drawn - np.vdot(experiment.ket, drawn) * experiment.ket
     total = theory.copies + experiment.system.size * max(theory.spectators, theory.floor)
-    return float(total), float(np.vdot(rest, rest).real)
+    reach = with_reach(experiment, drawn, law, total, floor=theory.floor, multinomial=theory.drawn(experiment))
+    return float(total), float(np.vdot(rest, rest).real), reach["in_reach"].values
 
 
 def _of_copies(key: str) -> bool:
