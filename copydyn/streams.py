@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -21,6 +21,7 @@ from scipy import sparse
 
 from copydyn.experiment import Experiment
 from copydyn.inputs import as_whole, shown
+from copydyn.made_by import made_by
 from copydyn.refusal import BadType
 
 _PLAIN = (str, bytes, int, float, complex, np.generic, NoneType, Enum, Path, range)
@@ -134,16 +135,7 @@ def _digest_of(experiment: Experiment) -> Any:
 
 
 def run_fingerprint(experiment: Experiment, theory: Any, seed: int, replicas: int, first: int = 0) -> bytes:
-    """SHA-256 over everything that decides the bytes of a run, and what is kept of it: the code included."""
+    """SHA-256 over everything that decides the bytes of a run, and what is kept of it: code and libraries included."""
     digest = hashlib.sha256(fingerprint(experiment, theory))
-    digest.update(repr((seed, replicas, first, code_stamp(), np.__version__)).encode())
+    digest.update(repr((seed, replicas, first, sorted(made_by().items()))).encode())
     return digest.digest()
-
-
-@cache
-def code_stamp() -> str:
-    """SHA-256 over the source of copydyn, which decides the bytes of a run as much as the seed does."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -219,7 +219,7 @@ def told_to(out, **changes):
     """Why a worker says that it is unfit, when it is told that the sweep is different in some way."""
     task = Task(str(out), "001.toml", next(recipe_in(Store(out).last_sweep()).blocks()), ())
     words = json.loads(errand.told(task, token="token", guarded=False))
-    versions = {name: changes.pop(name) for name in ("code", "copydyn", "numpy") if name in changes}
+    versions = {name: changes.pop(name) for name in ("code", "copydyn", "numpy", "numba") if name in changes}
     return json.loads(errand.run(json.dumps({**words, **changes, "made_by": words["made_by"] | versions})))["unfit"]
 
 
@@ -232,6 +232,7 @@ def test_a_worker_that_differs_says_so(tmp_path, monkeypatch):
     assert "has another copydyn than the sweep's" in told_to(out, code="0" * 64)
     assert "than the sweep's 9.9;" in told_to(out, code="0" * 64, copydyn="9.9")
     assert "has numpy" in told_to(out, numpy="0.9")
+    assert "has numba" in told_to(out, numba="0.9")
     assert "does not see the folder" in told_to(out, token="another")
     assert "finds other files" in told_to(out, key="0" * 32)
 

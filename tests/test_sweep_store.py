@@ -74,12 +74,6 @@ def test_another_seed_other_replicas_another_time_are_other_runs(copied):
     assert len(run(copied, fixed=("schedule.stop=3", "schedule.points=3")).tasks) == 6
 
 
-def test_other_code_makes_other_runs(copied, monkeypatch):
-    for module in ("recipe", "builder", "work"):
-        monkeypatch.setattr(f"copydyn.sweeps.{module}.code_stamp", lambda: "another")
-    assert len(run(copied).tasks) == 6
-
-
 # ---- blocks in pieces
 
 PAIR = ("theory.copies=40,60", "system.detuning=1")

@@ -254,7 +254,7 @@ def test_a_store_of_another_version_is_read_all_the_same(tmp_path, monkeypatch):
     from copydyn.sweeps import recipe
 
     folder = shutil.copytree(of("grid"), tmp_path / "copied")
-    monkeypatch.setattr(recipe, "code_stamp", lambda: "of a later version")
+    monkeypatch.setattr(recipe, "made_by", lambda: {"code": "of a later version"})
     assert set(summary(folder)["status"].values.ravel()) == {"ok"}
     assert set(copydyn.open_sweep(folder)["status"].values.ravel()) == {"ok"}
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from copydyn import durable
 from copydyn.inputs import as_real, as_whole
+from copydyn.made_by import LIBRARIES
 from copydyn.parsing import Reader
 from copydyn.refusal import BadValue, Refusal
 from copydyn.scenario import Run, Scenario, made
@@ -61,6 +62,9 @@ class Options:
     order: list[str] | None = None
     code: str = ""
     numpy: str = ""
+    scipy: str = ""
+    numba: str = ""
+    llvmlite: str = ""
     files: list[str] | None = None
 
     def __post_init__(self) -> None:
@@ -196,12 +200,12 @@ def _asked(source: Source, given: list[Axis], fixed: Sequence[str], seed: int | 
     name = options.scenario or source.name
     if tried and (faults := _faults_of(source, axes)):
         raise BadScenario(faults)
-    # whoever reads a store looks for the runs of the versions that have made it
-    made_by: dict[str, Any] = {}
+    # whoever reads a store looks for the runs of the versions that have made it; of old ones, fewer are known
+    begun: dict[str, Any] = {}
     if not tried:
-        made_by = {name: getattr(options, name) for name in ("code", "numpy") if getattr(options, name)}
-        made_by["files"] = {path: digest for digest, _, path in (line.partition(" ") for line in options.files or [])}
-    recipe = Recipe(name, source.tables, tuple(axes), chosen, replicas, target, options.batch, **made_by)
+        begun["made_by"] = {name: getattr(options, name) for name in ("code", *LIBRARIES) if getattr(options, name)}
+        begun["files"] = {path: digest for digest, _, path in (line.partition(" ") for line in options.files or [])}
+    recipe = Recipe(name, source.tables, tuple(axes), chosen, replicas, target, options.batch, **begun)
     if recipe.points * recipe.runs_a_point > MOST_POINTS:
         word = ("sweep", "replicas") if options.replicas is not None else ("run", "replicas")
         raise BadScenario(

@@ -15,13 +15,13 @@ import xarray as xr
 
 from copydyn.comparison import distances
 from copydyn.experiment import Experiment
+from copydyn.made_by import LIBRARIES, made_by
 from copydyn.parsing import quickly
 from copydyn.refusal import BadValue, Refusal
 from copydyn.result import arrays as result_arrays
 from copydyn.runs.conduct import Checkpoint
 from copydyn.scenario import read_experiment, read_theory
 from copydyn.source import Override, Source
-from copydyn.streams import code_stamp
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.recipe import PlainTable, Recipe, Strand, digests, json_copy
 from copydyn.sweeps.rows import Frame, Row
@@ -183,10 +183,12 @@ def inherit(path: Path, recipe: Recipe) -> None:
 
 def _begun(path: Path, identity: tuple[Any, ...]) -> Builder:
     recipe = _written.get(identity) or recipe_in(path)
-    if recipe.code != code_stamp() or recipe.numpy != np.__version__:
+    if recipe.made_by != made_by():
+        other = next(name for name in ("code", *LIBRARIES) if recipe.made_by.get(name) != made_by()[name])
         raise BadValue(
-            f"{path}: whoever works on a sweep must have the copydyn and numpy that it was begun with, but has others; "
-            "install the same ones everywhere, or give the command of the sweep again, which begins a new one."
+            f"{path}: whoever works on a sweep must have the copydyn and the libraries that it was begun with, but has "
+            f"another {'copydyn' if other == 'code' else other}; install the same ones everywhere, or give the command "
+            "of the sweep again, which begins a new one."
         )
     here, begun = digests(recipe.paths), recipe.files or {}
     changed = [name for name in recipe.paths if here.get(name) != begun.get(name)]

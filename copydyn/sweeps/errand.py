@@ -70,22 +70,21 @@ def told(task: Task, *, token: str, guarded: bool) -> str:
 
 def made_by() -> dict[str, str]:
     """Say which versions decide the bytes of a run here."""
-    import numpy as np
-
-    from copydyn.streams import code_stamp
+    from copydyn.made_by import made_by as of_a_run
     from copydyn.version import __version__
 
-    return {"copydyn": __version__, "code": code_stamp(), "numpy": np.__version__}
+    return {"copydyn": __version__, **of_a_run()}
 
 
 def difference(theirs: dict[str, str]) -> str:
     """Say how this process is not what ``theirs`` is; empty where it is the same."""
     mine = made_by()
-    if mine["code"] != theirs["code"]:
-        other = "another copydyn" if mine["copydyn"] == theirs["copydyn"] else f"copydyn {mine['copydyn']}"
-        why = f"has {other} than the sweep's {theirs['copydyn']}; install the same one there, and start it again"
-    elif mine["numpy"] != theirs["numpy"]:
-        why = f"has numpy {mine['numpy']}, and not the sweep's {theirs['numpy']}; install that there"
+    other = next((name for name in mine if name != "copydyn" and mine[name] != theirs.get(name)), "")
+    if other == "code":
+        its = "another copydyn" if mine["copydyn"] == theirs["copydyn"] else f"copydyn {mine['copydyn']}"
+        why = f"has {its} than the sweep's {theirs['copydyn']}; install the same one there, and start it again"
+    elif other:
+        why = f"has {other} {mine[other]}, and not the sweep's {theirs.get(other)}; install that there"
     else:
         return ""
     return f"the one on {platform.node()} {why}"

@@ -13,12 +13,10 @@ from functools import cached_property
 from math import ceil, isfinite, prod
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from copydyn.inputs import as_real, as_whole
+from copydyn.made_by import made_by
 from copydyn.refusal import BadValue
 from copydyn.source import BadScenario, Override, Source
-from copydyn.streams import code_stamp
 from copydyn.sweeps.axes import Axis, canonical
 from copydyn.toml_text import emitted, shown
 
@@ -117,8 +115,9 @@ class Recipe:
     target : Target, optional
     batch : int, optional
         Strands of a block.
-    code, numpy : str
-        Versions that the runs are of; this program's by default. A store of older ones can be read, not gone on with.
+    made_by : dict
+        Code and versions that the runs are of (`copydyn.made_by`); this program's by default. A store of older ones can
+        be read, not gone on with.
     files : dict
         SHA-256 of every file that a ``path`` names; as they are now by default.
     """
@@ -130,8 +129,7 @@ class Recipe:
     replicas: int
     target: Target | None = None
     batch: int | None = None
-    code: str = field(default_factory=lambda: code_stamp())
-    numpy: str = np.__version__
+    made_by: dict[str, str] = field(default_factory=lambda: made_by())
     files: dict[str, str] | None = None
     _templates: dict[int, _Template] = field(default_factory=dict, repr=False)
 
@@ -268,7 +266,7 @@ class Recipe:
         return [key for axis in self.axes for key in axis.keys]
 
     def key(self, strand: Strand, first: int, replicas: int, values: Mapping[str, Any] | None = None) -> str:
-        """Name a run after everything that decides its bytes: tables, theory, seed, replicas, code, numpy, files read.
+        """Name a run after everything that decides its bytes: tables, theory, seed, replicas, code, libraries, files read.
 
         Parameters
         ----------
@@ -318,7 +316,7 @@ class Recipe:
             else:
                 zips.append(columns)
         sweep["order"] = [axis.keys[0] for axis in self.axes]
-        sweep |= {"code": self.code, "numpy": self.numpy}
+        sweep |= self.made_by
         if self.files:
             sweep["files"] = [f"{digest} {path}" for path, digest in self.files.items()]
         if grid:
@@ -366,7 +364,7 @@ class Recipe:
         marked = self.tables_at(marks)
         own = self._own_table(theory, marked)
         tables = canonical({name: marked.get(name, {}) for name in DECIDE} | {"theory": own})
-        tables |= {"seed": self.seed, "code": self.code, "numpy": self.numpy}
+        tables |= {"seed": self.seed, **self.made_by}
         files = [path for path in _paths_in(tables) if path[0] != "\0"]
         said = re.split(r'"\\u0000(\d+)"', _json(tables))
         order = [self._swept[int(number)] for number in said[1::2]]

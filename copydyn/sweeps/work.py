@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import xarray as xr
 
+from copydyn.made_by import made_by
 from copydyn.refusal import Refusal
 from copydyn.runs import checkpoint
 from copydyn.runs.conduct import SHORT, Checkpoint, TimedOut, time_limit
-from copydyn.streams import code_stamp
 from copydyn.sweeps.builder import Plan, Run, builder_of
 from copydyn.sweeps.packing import packed
 from copydyn.sweeps.recipe import Block, Recipe, Strand, Target
@@ -345,7 +345,7 @@ def reached(error: float | None, replicas: int, target: Target) -> bool:
 
 def about(recipe: Recipe) -> dict[str, Any]:
     """Say what made a file."""
-    versions = {"copydyn": __version__, "code": code_stamp()[:16], "numpy": np.__version__, "xarray": xr.__version__}
+    versions = {"copydyn": __version__, **made_by(), "code": made_by()["code"][:16], "xarray": xr.__version__}
     return {
         "seed": recipe.seed,
         "versions": {**versions, "python": platform.python_version(), "machine": platform.machine()},
