@@ -266,7 +266,7 @@ class Recipe:
         return [key for axis in self.axes for key in axis.keys]
 
     def key(self, strand: Strand, first: int, replicas: int, values: Mapping[str, Any] | None = None) -> str:
-        """Name a run after everything that decides its bytes: tables, theory, seed, replicas, code, libraries, files read.
+        """Name a run after everything that decides its bytes: tables, theory, seed, replicas, files, code, libraries.
 
         Parameters
         ----------
