@@ -27,12 +27,17 @@ _ABOUT = {
     "extinct": ("labels", "number of labels without a copy"),
 }
 
+_DEVIATION = {"units": "1", "long_name": "mean frequency less |psi|^2"}
+
 DISTANCES = {
     name: (("replica", "time"), {"units": units, "long_name": said})
     for name, (units, said) in _ABOUT.items()
     if "energy" not in name
-}
-"""Dimensions and attributes of what `distances` gives."""
+} | {"frequency_deviation": (("time", "beable"), _DEVIATION)}
+"""Dimensions and attributes of what `distances` gives; what is about the mean has no replicas."""
+
+OF_THE_MEAN = ("max_deviation", "total_variation")
+"""Distances that are about the mean of all replicas, and that no replica has by itself, where none has frequencies."""
 
 
 @one_thread()
@@ -42,7 +47,7 @@ def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = 
     Parameters
     ----------
     result, reference : Dataset
-        Of two theories for the same experiment: same save times, same labels.
+        Of two theories for the same experiment: same save times, same labels. Points of an opened sweep are results.
     law : Dataset, optional
         What N copies must give, from `copydyn.laws.finite_copies`: tells "this is what finite N must give" from "this
         is more than finite N explains".
@@ -67,6 +72,7 @@ def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = 
     """
     for dataset in (result, reference):
         results.check(dataset)
+    result, reference = results.settled(result), results.settled(reference)
     _same_axis(result, reference, "time")
     _same_axis(result, reference, "beable")
     series = _distances(results.arrays(result), results.arrays(reference))
@@ -85,8 +91,7 @@ def compare(result: xr.Dataset, reference: xr.Dataset, law: xr.Dataset | None = 
         data[name] = ((), float(worst.mean()), about)
         data[f"{name}_error"] = ((), float(_error(worst)), {**about, "long_name": f"standard error of {name}"})
     bias = result["probability"].values - reference["probability"].values
-    about = {"units": "1", "long_name": "mean frequency less |psi|^2"}
-    data["frequency_deviation"] = (("time", "beable"), bias, about)
+    data["frequency_deviation"] = (("time", "beable"), bias, _DEVIATION)
     verdict = Verdict("unjudged", f"there is no law to judge by: {_why_no_law(result)}", np.nan)
     if law is not None:
         if "copies" not in result.attrs:
@@ -120,25 +125,30 @@ def _why_no_law(result: xr.Dataset) -> str:
     return "none was given (copydyn.laws.finite_copies makes one)"
 
 
-def distances(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], replicas: int) -> dict[str, np.ndarray]:
+def distances(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Measure every replica by itself: max_deviation, total_variation, infidelity, extinct.
 
-    What `compare` averages: each float64 (replica, time), where the theories give it. What is about the mean of all
-    replicas, of a theory that has no frequencies, is the same in each.
+    What `compare` averages: each float64 (replica, time), where the theories give it. Where no replica has frequencies
+    there is one ensemble, the mean of them all: what is `OF_THE_MEAN` is float64 (time,) then, beside
+    frequency_deviation (time, beable), which the means of several runs are put together from (`of_deviation`).
 
     Parameters
     ----------
     ours, theirs : mapping of str to array
         Variables of a result and of a reference (`copydyn.result.arrays`), read once where a reference serves many.
-    replicas : int
-        Of the result.
     """
     found = _distances(ours, theirs)
     found.pop("energy_drift", None)
-    for name, values in found.items():
-        if len(values) != replicas:
-            found[name] = np.broadcast_to(values, (replicas, values.shape[1]))
+    if "frequency" not in ours:
+        deviation = ours["probability"] - theirs["probability"]
+        found |= {"frequency_deviation": deviation, **of_deviation(deviation)}
     return found
+
+
+def of_deviation(deviation: np.ndarray) -> dict[str, np.ndarray]:
+    """Give max_deviation and total_variation (...) of frequencies that are off by ``deviation`` (..., beable)."""
+    away = np.abs(deviation)
+    return {"max_deviation": np.maximum.reduce(away, axis=-1), "total_variation": 0.5 * np.add.reduce(away, axis=-1)}
 
 
 class Verdict(NamedTuple):
@@ -208,8 +218,7 @@ def _kets(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
 def _distances(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Each distance, float64 (replica, time)."""
     found = ours["frequency"] if "frequency" in ours else ours["probability"][None]
-    away = np.abs(found - theirs["probability"])
-    series = {"max_deviation": np.maximum.reduce(away, axis=-1), "total_variation": 0.5 * np.add.reduce(away, axis=-1)}
+    series = of_deviation(found - theirs["probability"])
     ket, expected_ket = _kets(ours), _kets(theirs)
     if ket is not None and expected_ket is not None and expected_ket.shape[0] == 1:
         series["infidelity"] = _infidelity(ket, expected_ket)

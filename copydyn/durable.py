@@ -131,3 +131,11 @@ def force(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def place(path: Path | str) -> Path:
+    """Give a path as the shell would: a leading ~ is the home folder, where somebody is known by that name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from copydyn import laws, report, result, store
+from copydyn import durable, laws, report, result, store
 from copydyn.claims import Finding, all_hold
 from copydyn.comparison import compare
 from copydyn.experiment import Experiment
@@ -95,6 +95,7 @@ def run(
     Interrupted
         On Ctrl-C; it says what is kept and how to go on.
     """
+    out = durable.place(out)
     store.require_writable(out)
     for name, theory in scenario.theories.items():
         _require(name, theory, scenario)

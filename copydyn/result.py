@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
+from copydyn.durable import place
 from copydyn.experiment import Experiment
 from copydyn.refusal import BadType, BadValue
 from copydyn.version import __version__
@@ -26,7 +27,13 @@ FINITE_N = "finite N: each replica is one whole ensemble"
 MONTE_CARLO = "Monte Carlo: each replica is one trajectory"
 NONE = "none: the theory is deterministic"
 
+TRAJECTORIES = "trajectories"
+"""Whose mean the probability is, as ``probability_of`` says; elsewhere trajectories leave it alone."""
+
 SUM_TOLERANCE = 1e-8
+
+_SWEPT = "attributes"
+"""Coordinate of an opened sweep: what holds of each point by itself."""
 
 _ABOUT: dict[str, tuple[tuple[str, ...], str, str]] = {
     "probability": (("time", "beable"), "1", "probability of the beable"),
@@ -64,6 +71,9 @@ _ABOUT: dict[str, tuple[tuple[str, ...], str, str]] = {
 NAMES = frozenset(_ABOUT)
 """Of all variables that a result may have."""
 
+WORDS = ("status",)
+"""Those that are text, and coordinates: a result as a whole can be averaged, subtracted and scaled."""
+
 
 def new(experiment: Experiment, variables: Mapping[str, Any], attrs: Mapping[str, Any]) -> xr.Dataset:
     """Assemble a result: the schema knows dimensions, units and names of the ``variables``."""
@@ -73,6 +83,7 @@ def new(experiment: Experiment, variables: Mapping[str, Any], attrs: Mapping[str
         dimensions, units, long_name = _ABOUT[name]
         units = {"time": system.time_unit, "1/time": f"1/({system.time_unit})"}.get(units, units)
         data[name] = (dimensions, values, {"units": units, "long_name": long_name})
+    words = {name: data.pop(name) for name in WORDS if name in data}
     provenance = {
         "system": system.name,
         "hbar": system.hbar,
@@ -83,7 +94,7 @@ def new(experiment: Experiment, variables: Mapping[str, Any], attrs: Mapping[str
     if system.parts:
         provenance["parts"] = json.dumps(system.parts)  # what `copydyn.parts` sums over
     coordinates = _coordinates_of(experiment, observed="expect" in variables)
-    result = xr.Dataset(data, coordinates, attrs={**attrs, **provenance})
+    result = xr.Dataset(data, coordinates, attrs={**attrs, **provenance}).assign_coords(words)
     check(result)
     return result
 
@@ -101,7 +112,7 @@ def _coordinates_of(experiment: Experiment, *, observed: bool) -> xr.Coordinates
 
 
 def check(result: xr.Dataset) -> None:
-    """Refuse a Dataset that is not a result, saying which rule it breaks.
+    """Refuse a Dataset that is not a result, saying which rule it breaks; a point of a sweep is one (`settled`).
 
     Raises
     ------
@@ -113,12 +124,14 @@ def check(result: xr.Dataset) -> None:
     """
     if not isinstance(result, xr.Dataset):
         raise BadType(f"a result must be an xarray.Dataset, but is {type(result).__name__}.")
+    result = settled(result)
     for axis in ("time", "beable"):
         if axis not in result.coords:
             names = ", ".join(sorted(map(str, result.coords))) or "none"
             raise BadValue(f"a result must have the coordinate '{axis}', but the Dataset has {names}.")
     if "probability" not in result or result["probability"].dims != ("time", "beable"):
-        raise BadValue("a result must have 'probability' with dimensions (time, beable).")
+        hint = "; choose one point of the sweep with .sel or .isel" if _SWEPT in result.coords else ""
+        raise BadValue(f"a result must have 'probability' with dimensions (time, beable){hint}.")
     for name, variable in result.variables.items():
         if name in result.coords:
             continue
@@ -155,6 +168,32 @@ def with_replicas(result: xr.Dataset) -> xr.Dataset:
     return result.drop_vars(["replica"], errors="ignore").assign(variables)
 
 
+def settled(result: xr.Dataset) -> xr.Dataset:
+    """Give a point of a sweep, chosen from what `copydyn.open_sweep` gives, as the result that it is.
+
+    With attributes of its own, and without the times, labels, replicas and variables that other points have. Whatever
+    else is given comes back as it is.
+
+    Raises
+    ------
+    BadValue
+        If the point is not there, or has failed.
+    """
+    if _SWEPT not in result.coords or result.coords[_SWEPT].ndim > 0:
+        return result
+    replicas, status = int(result["replicas"]), str(result["status"].values)
+    if replicas == 0:
+        raise BadValue(f"a point of a sweep must be there to be a result, but: {status or 'it is not made yet'}")
+    point = result.drop_vars([name for name in (_SWEPT, "replicas", "target_error") if name in result]).load()
+    there = point["probability"].notnull()
+    point = point.isel(time=there.any("beable").values, beable=there.any("time").values)
+    sizes = {"replica": replicas, "beable_": point.sizes["beable"]}
+    point = point.isel({name: slice(size) for name, size in sizes.items() if name in point.dims})
+    point = point.drop_vars([name for name, one in point.data_vars.items() if bool(one.isnull().all())])
+    attrs = {name: value for name, value in result.attrs.items() if name != "store"}
+    return point.assign_attrs({**attrs, **json.loads(str(result[_SWEPT].values)), "replicas": replicas})
+
+
 def arrays(result: xr.Dataset) -> dict[str, np.ndarray]:
     """Give the values of its variables by name, times and labels left out: a Dataset takes long to look them up."""
     variables = result.variables
@@ -165,13 +204,14 @@ def arrays(result: xr.Dataset) -> dict[str, np.ndarray]:
 def write(result: xr.Dataset, path: Path | BytesIO) -> None:
     """Write ``result`` as netCDF; complex variables get a last dimension `part` (real, imaginary)."""
     check(result)
+    result = settled(result)
     plain = result.copy()
     for name, variable in result.data_vars.items():
         if np.iscomplexobj(variable.values):
             parts = np.stack([variable.values.real, variable.values.imag], axis=-1)
             plain[name] = ((*variable.dims, "part"), parts, variable.attrs)
     packed = {str(name): {"zlib": True} for name, variable in plain.data_vars.items() if variable.dtype.kind in "if"}
-    plain.to_netcdf(path, engine="h5netcdf", encoding=packed)
+    plain.to_netcdf(path if isinstance(path, BytesIO) else place(path), engine="h5netcdf", encoding=packed)
 
 
 def read(path: Path) -> xr.Dataset:
@@ -182,7 +222,8 @@ def read(path: Path) -> xr.Dataset:
     BadValue
         If there is no such file, or it cannot be read, or holds no result.
     """
-    if not Path(path).is_file():
+    path = place(path)
+    if not path.is_file():
         raise BadValue(f"{path}: there is no such file.")
     try:
         _require_sound(path)
@@ -196,6 +237,7 @@ def read(path: Path) -> xr.Dataset:
         variable = plain[name]
         whole = variable.isel(part=0).values + 1j * variable.isel(part=1).values
         plain[name] = (variable.dims[:-1], whole, variable.attrs)
+    plain = plain.set_coords([name for name in WORDS if name in plain])  # variables in files of before
     check(plain)
     return plain
 

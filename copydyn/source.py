@@ -10,6 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple, TypeGuard
 
+from copydyn.durable import place
 from copydyn.refusal import BadValue, Refusal, did_you_mean
 from copydyn.toml_text import (
     MOST_DEEP,
@@ -212,7 +213,7 @@ def read(name_or_path: str, overrides: Sequence[str | Override] = (), *, most: i
 def find(name_or_path: str) -> Path:
     """Give the file of a scenario."""
     if any(mark in name_or_path for mark in "/\\."):
-        return Path(name_or_path)
+        return place(name_or_path)
     known = shipped()
     if name_or_path not in known:
         hint = (

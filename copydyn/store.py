@@ -23,6 +23,7 @@ def require_writable(parent: Path) -> None:
     ------
     BadValue
     """
+    parent = durable.place(parent)
     try:
         parent.mkdir(parents=True, exist_ok=True)
         _workshop(parent).rmdir()
@@ -50,7 +51,7 @@ def keep(parent: Path, name: str, files: Mapping[str, bytes]) -> Path:
     BadValue
         If the folder cannot be written; nothing is left behind then.
     """
-    workshop = None
+    workshop, parent = None, durable.place(parent)
     try:
         parent.mkdir(parents=True, exist_ok=True)
         workshop = _workshop(parent)

@@ -21,7 +21,7 @@ FIXED = ("schedule.stop=2", "schedule.points=3")
 class Inline:
     """Does what it is asked for, at once."""
 
-    size = 1
+    size = most = 1
 
     def __init__(self) -> None:
         self.answered: list[Answer] = []

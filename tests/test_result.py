@@ -77,7 +77,7 @@ def test_every_result_keeps_to_the_schema(named):
     theory, schema = THEORIES[named]
     found = evolved(theory)
     result.check(found)
-    assert set(found.data_vars) == set(schema)
+    assert {*found.data_vars, "status"} == set(schema)
     for name, (dims, kind, units) in schema.items():
         assert found[name].dims == dims
         assert np.issubdtype(found[name].dtype, kind), name
@@ -88,7 +88,7 @@ def test_every_result_keeps_to_the_schema(named):
     assert np.array_equal(found["time"].values, TIMES)
     assert found["time"].attrs == {"units": "seconds", "long_name": "time"}
     assert found["status"].values.tolist() == ["ok"] * found.attrs["replicas"]
-    assert set(found.coords) <= {"time", "beable", "e_op"}
+    assert set(found.coords) <= {"time", "beable", "e_op", "status"}
     if "expect" in found:
         assert found["e_op"].values.tolist() == ["flip"]
 

@@ -12,7 +12,7 @@ from copydyn.source import BadScenario, Override
 from copydyn.sweeps import asked as asking
 from copydyn.sweeps.asked import asked, recipe_in
 from copydyn.sweeps.axes import LONGEST_EXPRESSION, Axis, parse_axis, parse_values, zipped
-from copydyn.sweeps.recipe import Recipe
+from copydyn.sweeps.recipe import Recipe, pieces, share
 from copydyn.sweeps.store import sealed
 from tests.wild import ONE, TWO
 
@@ -423,14 +423,18 @@ def test_blocks_and_shards_cover_every_strand_once(tmp_path_factory, texts, repl
     path.write_text(TWO)
     options = [Override("", "sweep.replicas", replicas)] + ([Override("", "sweep.batch", batch)] if batch else [])
     recipe = asked(str(path), texts, options=options).recipe
-    shards = [list(recipe.blocks((part, parts))) for part in range(1, parts + 1)]
-    blocks = [block for shard in shards for block in shard]
-    assert len({block.number for block in blocks}) == len(blocks)
-    assert sorted(blocks) == list(recipe.blocks())
-    strands = [strand for block in blocks for strand in recipe.strands_of(block)]
+    shards = [list(recipe.units((part, parts))) for part in range(1, parts + 1)]
+    units = [unit for shard in shards for unit in shard]
+    assert sorted(units) == [
+        (block, span)
+        for block in recipe.blocks()
+        for span in pieces((0, block.stop - block.start), share(recipe.strands, parts, recipe.block_size))
+    ]
+    assert sum(block.stop - block.start for block in recipe.blocks()) == sum(unit.size for unit in units)
+    strands = [strand for unit in units for strand in recipe.strands_of(unit.block)[slice(*unit.span)]]
     assert len(strands) == len(set(strands)) == recipe.strands
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
-    assert all(1 <= len(recipe.strands_of(block)) <= recipe.block_size for block in blocks)
+    assert all(1 <= len(recipe.strands_of(block)) <= recipe.block_size for block in recipe.blocks())
     for theory in (0, 1):
         own = [strand for strand in strands if strand.theory == theory]
         each = {strand.point: 0 for strand in own}

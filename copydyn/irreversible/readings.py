@@ -114,6 +114,7 @@ def with_runs(
     told = {**variables, "state": states, "energy": energies(states, experiment)}
     told["status"] = np.full(len(states), "ok")
     if "probability" not in told:
+        attrs = {**attrs, "probability_of": result.TRAJECTORIES}
         weights = (np.abs(states) ** 2).mean(axis=0)
         told["probability"] = weights / weights.sum(axis=1, keepdims=True)
     if experiment.e_ops:

@@ -39,7 +39,7 @@ LONGEST_NAMES = 48
 APART = 0.06
 """How far the lines of an axis of text are apart, in steps of it."""
 
-SOUND = ("ok", "unfinished", "")
+SOUND = ("ok", "target missed", "unfinished", "")
 """What the status of a point says where no run has failed."""
 
 ROUNDING = 1e-6

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from copydyn.durable import place
 from copydyn.inputs import as_real, as_whole
 from copydyn.runs import checkpoint
 
@@ -179,7 +180,7 @@ class _Stage:
     def __init__(self, parts: Sequence[Part], run: bytes, keep: Checkpoint | None, players: int) -> None:
         self.players = players
         self._parts, self._run, self._keep = parts, run, keep
-        self._path = Path() if keep is None else Path(keep.path)
+        self._path = Path() if keep is None else place(keep.path)
         self._waiting, self._choice = iter(parts), threading.Lock()
         self._busy = [threading.Lock() for _ in range(players)]
         self._open, self._closed = threading.Event(), threading.Event()

@@ -9,15 +9,18 @@ from typing import Any
 
 import xarray as xr
 
+from copydyn.durable import place
 from copydyn.inputs import as_whole
 from copydyn.refusal import BadType, BadValue, did_you_mean
 from copydyn.runs.conduct import MOST_JOBS
-from copydyn.source import Override
+from copydyn.scenario import Scenario
+from copydyn.source import Override, Source
 from copydyn.sweeps.asked import Asked, asked, recipe_in
 from copydyn.sweeps.axes import Axis, parse_values, zipped
 from copydyn.sweeps.crew import Crew, Team
 from copydyn.sweeps.drive import Stopped, Tally, drive
 from copydyn.sweeps.opening import open_sweep
+from copydyn.sweeps.recipe import json_copy
 from copydyn.sweeps.store import Store
 from copydyn.toml_text import brief, shown
 
@@ -25,7 +28,7 @@ OPTIONS = ("replicas", "seed", "target_error", "target", "max_replicas", "timeou
 
 
 def sweep(
-    scenario: str,
+    scenario: str | Path | Scenario,
     axes: Mapping[str | tuple[str, ...], Any] | None = None,
     *,
     out: Path | str,
@@ -40,8 +43,9 @@ def sweep(
 
     Parameters
     ----------
-    scenario : str
-        A shipped scenario, or the path of a TOML file, whose [sweep] table may have axes and options as well.
+    scenario : str, path or Scenario
+        A shipped scenario, or the path of a TOML file, whose [sweep] table may have axes and options as well; or what
+        `copydyn.scenario.load` has made of one.
     axes : mapping, optional
         Key to values, ``{"theory.copies": [1e3, 1e4], "system.detuning": "linspace(0, 2, 21)"}``; of keys that change
         together a tuple, ``{("theory.copies", "theory.floor"): [(1e3, 1), (1e4, 3)]}``. A value that is neither a list
@@ -81,8 +85,9 @@ def sweep(
         for name, value in given.items()
     ]
     more, fixed = axes_of({} if axes is None else axes)
-    wanted = asked(scenario, options=[*fixed, *overrides], more=more, seed=seed_of(Path(out)))
-    run(wanted, Path(out), jobs=jobs, dask=dask, shard=shard, retry=retry, progress=progress)
+    source, out = _source_of(scenario), place(out)
+    wanted = asked(source, options=[*fixed, *overrides], more=more, seed=seed_of(out))
+    run(wanted, out, jobs=jobs, dask=dask, shard=shard, retry=retry, progress=progress)
     return open_sweep(out)
 
 
@@ -190,6 +195,23 @@ def _plain(value: Any) -> Any:
     if isinstance(value, complex):
         return [value.real, value.imag]
     return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
+def _source_of(scenario: Any) -> str | Source:
+    """Give what a sweep is asked of: keys, which an Experiment has not.
+
+    Raises
+    ------
+    BadType
+    """
+    if isinstance(scenario, Scenario):
+        return Source(scenario.name, scenario.name, json_copy(scenario.tables), {})
+    if not isinstance(scenario, (str, Path)):
+        raise BadType(
+            "scenario must be a scenario's name, the path of its file, or a Scenario, whose keys a sweep changes, but is "
+            f"of type {type(scenario).__name__}; write a scenario, or evolve the experiments one by one."
+        )
+    return str(scenario) if isinstance(scenario, str) else str(scenario.absolute())
 
 
 def _dask(address: str, jobs: int) -> Team:

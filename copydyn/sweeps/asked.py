@@ -16,16 +16,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copydyn import durable
+from copydyn.comparison import OF_THE_MEAN
 from copydyn.inputs import as_real, as_whole
 from copydyn.made_by import LIBRARIES
 from copydyn.parsing import Reader
 from copydyn.refusal import BadValue, Refusal
-from copydyn.scenario import Run, Scenario, made
+from copydyn.scenario import Run, made
 from copydyn.source import BadScenario, Override, Source, parse_override, read
 from copydyn.streams import as_seed
 from copydyn.sweeps.axes import Axis, parse_axis, parse_values, require_key, zipped
-from copydyn.sweeps.recipe import LARGEST_BLOCK, MOST_POINTS, Recipe, Target, json_copy
+from copydyn.sweeps.recipe import LARGEST_BLOCK, MOST_POINTS, Recipe, Target, json_copy, targetless
 from copydyn.sweeps.store import unsealed
+from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics
+from copydyn.theory import Theory
 from copydyn.toml_text import Key, shown
 
 TRIED = 64
@@ -87,7 +90,7 @@ class Asked(NamedTuple):
 
 
 def asked(
-    name_or_path: str,
+    name_or_path: str | Source,
     axes: Sequence[str] = (),
     *,
     options: Sequence[Override] = (),
@@ -98,8 +101,8 @@ def asked(
 
     Parameters
     ----------
-    name_or_path : str
-        A scenario, with or without a [sweep] table.
+    name_or_path : str or Source
+        A scenario, with or without a [sweep] table; or what was read of one.
     axes : sequence of str
         "theory.copies=1e3,1e4" is an axis, "theory.copies=1e3" a value in place of the file's.
     options : sequence of Override
@@ -114,7 +117,7 @@ def asked(
     BadScenario
         With one sentence a fault, each with its line or the expression that it stands in.
     """
-    source = read(name_or_path, most=LARGEST_FILE)
+    source = name_or_path if isinstance(name_or_path, Source) else read(name_or_path, most=LARGEST_FILE)
     given: list[Axis] = []
     fixed: list[str] = []
     for text in axes:
@@ -198,7 +201,7 @@ def _asked(source: Source, given: list[Axis], fixed: Sequence[str], seed: int | 
         target = Target(float(options.target_error), int(most), options.target)
     chosen = as_seed(seed if run.seed is None else run.seed)
     name = options.scenario or source.name
-    if tried and (faults := _faults_of(source, axes)):
+    if tried and (faults := _faults_of(source, axes, "" if target is None else target.of)):
         raise BadScenario(faults)
     # whoever reads a store looks for the runs of the versions that have made it; of old ones, fewer are known
     begun: dict[str, Any] = {}
@@ -290,23 +293,23 @@ def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _faults_of(source: Source, axes: Sequence[Axis]) -> list[str]:
+def _faults_of(source: Source, axes: Sequence[Axis], target: str = "") -> list[str]:
     """Try the first point, and then every axis by itself: what is wrong with a value is said before anything runs."""
     faults: list[str] = []
     until = time.monotonic() + TRYING
     first = [(axis, 0) for axis in axes]
-    _try(source, first, faults)
+    _try(source, first, faults, target)
     if faults:
         return faults
     for number, axis in enumerate(axes):
         for place in np.unique(np.linspace(0, len(axis) - 1, min(TRIED, len(axis))).astype(int)).tolist()[1:]:
-            _try(source, [*first[:number], (axis, place), *first[number + 1 :]], faults)
+            _try(source, [*first[:number], (axis, place), *first[number + 1 :]], faults, target)
             if faults or time.monotonic() > until:
                 return faults
     return faults
 
 
-def _try(source: Source, places: Sequence[tuple[Axis, int]], faults: list[str]) -> Scenario | None:
+def _try(source: Source, places: Sequence[tuple[Axis, int]], faults: list[str], target: str) -> None:
     tables = json_copy(source.tables)
     tried = replace(source, tables=tables, places=dict(source.places), faults=list(source.faults))
     tables.pop("claim", None)  # they are not judged in a sweep
@@ -314,9 +317,24 @@ def _try(source: Source, places: Sequence[tuple[Axis, int]], faults: list[str]) 
         for key, value in zip(axis.keys, axis.values[place]):
             tried.override(Override(f"{axis.origin}: {key}={shown(value)}", key, value))
     try:
-        return made(tried)
+        scenario = made(tried)
     except BadScenario as bad:
         faults += [fault for fault in bad.faults if fault not in faults]
     except Refusal as refusal:
         faults.append(str(refusal))
-    return None
+    else:
+        origin = source.place_of("sweep", "target")
+        faults += [
+            f"{origin}: {targetless(target, quoted)}"
+            for quoted, theory in ((f"'{name}'", theory) for name, theory in scenario.theories.items())
+            if not _has(theory, target)
+        ]
+
+
+def _has(theory: Theory, target: str) -> bool:
+    """Tell whether each replica of a theory has what a target is about, as far as that is known before it has run."""
+    if isinstance(theory, CopyDynamics):
+        return target != "infidelity" or theory.aligned or theory.engine == "meanfield"
+    if isinstance(theory, (OQT, SUV, SUI, ColouredSUV)):
+        return target not in OF_THE_MEAN or getattr(theory, "scheme", "") == "ensemble"
+    return True

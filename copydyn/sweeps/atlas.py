@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from math import prod
 from pathlib import Path
@@ -9,15 +10,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from copydyn import durable
 from copydyn.refusal import BadValue
-from copydyn.result import NONE
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.index import Index
 from copydyn.sweeps.recipe import Recipe
-from copydyn.sweeps.records import Damaged
+from copydyn.sweeps.records import Damaged, Record
 from copydyn.sweeps.rows import Form
 from copydyn.sweeps.shelf import Shelf
 from copydyn.sweeps.store import Store
+
+OK, UNFINISHED, MISSED, FAILED = "ok", "unfinished", "target missed", "failed"
+"""What is said of points; nothing of those that are not there."""
 
 MOST_OPEN = 256 * 2**20
 """Bytes of files that are held open."""
@@ -39,12 +43,12 @@ def opened(folder: Path) -> Opened:
     BadValue
         If it is no store, or holds no sweep.
     """
-    store = Store(folder)
+    store = Store(durable.place(folder).absolute())  # whoever changes folders finds the files all the same
     return Opened(store, recipe_in(store.last_sweep()), store.index())
 
 
 class Library:
-    """The files of a store, the last ones of which are held open.
+    """The files of a store, the last ones of which are held open; whoever gets a copy opens them anew.
 
     Parameters
     ----------
@@ -54,6 +58,10 @@ class Library:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._shelves: OrderedDict[str, Shelf] = OrderedDict()
+        self._alone = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Library, (self.store,)
 
     def shelf(self, name: str) -> Shelf:
         """Open a file.
@@ -62,14 +70,15 @@ class Library:
         ------
         Damaged
         """
-        shelf = self._shelves.get(name)
-        if shelf is None:
-            shelf = Shelf(self.store.content(self.store.record(name)))
-            self._shelves[name] = shelf
-            while len(self._shelves) > 1 and sum(one.size for one in self._shelves.values()) > MOST_OPEN:
-                self._shelves.popitem(last=False)
-        self._shelves.move_to_end(name)
-        return shelf
+        with self._alone:
+            shelf = self._shelves.get(name)
+            if shelf is None:
+                shelf = Shelf(self.store.content(self.store.record(name)))
+                self._shelves[name] = shelf
+                while len(self._shelves) > 1 and sum(one.size for one in self._shelves.values()) > MOST_OPEN:
+                    self._shelves.popitem(last=False)
+            self._shelves.move_to_end(name)
+            return shelf
 
 
 class Atlas:
@@ -91,12 +100,23 @@ class Atlas:
     record, row : int32 (theory, point, part)
         Number of the run's record, -1 where it is missing, and its row in the file, -1 where it has failed. The parts
         of a point share out its replicas.
+    error : float64 (theory, point)
+        Of the mean that a target is about, over all replicas that there are; NaN where none is known.
+    drawn : int64 (theory, point)
+        Replicas that were made.
+    missing : bool (theory, point)
+        Whether runs are missing, those that a target asks for yet included.
+    words : object (theory, point)
+        ok, unfinished, target missed, failed, or nothing.
     """
+
+    record: np.ndarray
+    row: np.ndarray
 
     def __init__(self, found: Opened, *, look: bool = True) -> None:
         self.store, self.recipe, self.index = found
         self.library = Library(self.store)
-        self.record, self.row = self._located()
+        self._located()
         self.forms: dict[str, Form] = {}
         self.attrs: dict[str, dict[str, Any]] = {}
         for number in np.unique(self.record[self.row >= 0]) if look else ():
@@ -127,56 +147,112 @@ class Atlas:
         try:
             return self.library.shelf(name)
         except Damaged as damage:
-            raise BadValue(
-                f"{self.store.path_of(name, '.nc')}: a file must be what its record says, but {damage}; "
-                f"`python -m copydyn repair {self.store.folder}` makes its runs again."
-            ) from None
+            raise self._unlike(name, ".nc", damage) from None
+
+    def _unlike(self, name: str, suffix: str, damage: Damaged) -> BadValue:
+        return BadValue(
+            f"{self.store.path_of(name, suffix)}: a file must be what its record says, but {damage}; "
+            f"`python -m copydyn repair {self.store.folder}` makes its runs again."
+        )
+
+    def kept(self, record: int) -> Record:
+        """Read a record again.
+
+        Raises
+        ------
+        BadValue
+            If it is damaged.
+        """
+        name = self.index.names[record]
+        try:
+            return self.store.record(name)
+        except Damaged as damage:
+            raise self._unlike(name, ".json", damage) from None
 
     def form(self, record: int) -> Form:
         """Give the form of a record's runs."""
         return self.forms[self.index.forms[record]]
 
+    def runs(self, theory: int, point: int) -> list[tuple[int, int]]:
+        """Give record and row of the runs of a point that are there."""
+        places = zip(self.record[theory, point].tolist(), self.row[theory, point].tolist())
+        return [(record, row) for record, row in places if row >= 0]
+
     def certain(self, record: int) -> bool:
         """Tell whether nothing in a record's runs is drawn."""
-        return self.attrs.get(self.index.forms[record], {}).get("replica_spread") == NONE
+        form = self.forms.get(self.index.forms[record])
+        return form is not None and form.kind.certain
 
-    def _located(self) -> tuple[np.ndarray, np.ndarray]:
+    def _located(self) -> None:
         recipe = self.recipe
-        parts: list[list[tuple[np.ndarray, np.ndarray]]] = []
+        parts: list[list[_Part]] = []
         for theory in range(len(recipe.theories)):
-            own = recipe.shape_of(theory)
             parts.append([])
             while recipe.target is not None or len(parts[-1]) < recipe.runs_a_point:
-                record, row = self._part(theory, len(parts[-1]), prod(own), parts[-1])
-                if recipe.target is not None and parts[-1] and np.all(record < 0):
+                part = self._part(theory, len(parts[-1]), parts[-1])
+                if recipe.target is not None and parts[-1] and np.all(part.record < 0):
                     break
-                parts[-1].append((record, row))
-        most = max(map(len, parts))
-        shape = (len(recipe.theories), recipe.points, most)
-        records, rows = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
+                parts[-1].append(part)
+        shape = (len(recipe.theories), recipe.points, max(map(len, parts)))
+        self.record, self.row = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
+        self.error, self.drawn = np.full(shape[:2], np.nan), np.zeros(shape[:2], np.int64)
+        self.missing = np.zeros(shape[:2], bool)
         for theory, found in enumerate(parts):
             own = recipe.shape_of(theory)
-            for part, (record, row) in enumerate(found):
-                # what is the same for a theory along an axis was made once
-                records[theory, :, part] = np.broadcast_to(record.reshape(own), recipe.shape).ravel()
-                rows[theory, :, part] = np.broadcast_to(row.reshape(own), recipe.shape).ravel()
-        return records, rows
 
-    def _part(
-        self, theory: int, part: int, points: int, before: list[tuple[np.ndarray, np.ndarray]]
-    ) -> tuple[np.ndarray, np.ndarray]:
+            def spread(values: np.ndarray, own: tuple[int, ...] = own) -> np.ndarray:
+                """Say of all points what was made once where it is the same along an axis."""
+                return np.broadcast_to(values.reshape(own), recipe.shape).ravel()
+
+            for number, (record, row, error, replicas) in enumerate(found):
+                sound = spread(row >= 0)
+                self.record[theory, :, number], self.row[theory, :, number] = spread(record), spread(row)
+                self.error[theory, sound] = spread(error)[sound]
+                self.drawn[theory] += np.where(sound, replicas, 0)
+                self.missing[theory] |= spread(record < 0) & (recipe.target is None)
+        self.words = self._worded()
+
+    def _worded(self) -> np.ndarray:
+        """Say of each point how far it is, (theory, point) of text."""
+        target = self.recipe.target
+        failed = np.any((self.record >= 0) & (self.row < 0), axis=-1)
+        words = np.where(self.drawn > 0, np.where(self.missing, UNFINISHED, OK), "").astype(object)
+        words[failed] = FAILED
+        self.missing |= words == ""
+        for place in zip(*np.nonzero((words == OK) if target is not None else ())):
+            assert target is not None
+            error, replicas = float(self.error[place]), int(self.drawn[place])
+            if not target.over(error, replicas):
+                words[place], self.missing[place] = UNFINISHED, True
+            elif not target.met(error, replicas):
+                words[place] = MISSED
+        return words
+
+    def _part(self, theory: int, number: int, before: list[_Part]) -> _Part:
         """Find the runs of one part of all points of a theory."""
         recipe, target = self.recipe, self.recipe.target
-        record, row = np.full(points, -1, np.int32), np.full(points, -1, np.int32)
-        asked, keys = range(points) if not before else np.flatnonzero(before[-1][1] >= 0).tolist(), []
+        points, keys = prod(recipe.shape_of(theory)), []
+        record, row, error = np.full(points, -1, np.int32), np.full(points, -1, np.int32), np.full(points, np.nan)
+        asked = range(points) if target is None or not before else np.flatnonzero(before[-1].row >= 0).tolist()
+        replicas = 0
         for point in asked:
-            strand = recipe.strand(theory, point if target else point * recipe.runs_a_point + part)
+            strand = recipe.strand(theory, point if target else point * recipe.runs_a_point + number)
             first, replicas = strand.first, strand.replicas
             if target is not None:
-                first = part * strand.replicas
+                first = number * strand.replicas
                 replicas = min(strand.replicas, target.most - first)
                 if replicas < 1:
-                    return record, row
+                    return _Part(record, row, error, 0)
             keys.append(recipe.key(strand, first, replicas))
-        record[list(asked)], row[list(asked)] = self.index.find_all(keys)
-        return record, row
+        place = list(asked)
+        record[place], row[place], error[place] = self.index.find_all(keys)
+        return _Part(record, row, error, replicas)
+
+
+class _Part(NamedTuple):
+    """Runs that are the same part of all points of a theory: record and row of each, its error, their replicas."""
+
+    record: np.ndarray
+    row: np.ndarray
+    error: np.ndarray
+    replicas: int

@@ -108,7 +108,7 @@ class Builder:
         if self._frame is None or self._frame[0] is not experiment or self._frame[1] is not theory:
             self._frame = (experiment, theory, Frame.of(result))
         arrays = result_arrays(result)
-        away = distances(arrays, self.reference(experiment), result.sizes.get("replica", 1))
+        away = distances(arrays, self.reference(experiment))
         return self._frame[2].row(result, arrays, away)
 
     def source(self, values: Mapping[str, Any]) -> Source:

@@ -193,10 +193,14 @@ def _missing(store: Store, recipe: Recipe, index: Index) -> Iterator[Trouble]:
     for theory in range(len(recipe.theories)):
         for number in range(recipe.strands_of_theory(theory)):
             strand = recipe.strand(theory, number)
-            part = 0 if recipe.target else strand.first // recipe.replicas_a_run
-            if part >= atlas.record.shape[-1] or atlas.record[theory, strand.point, part] < 0:
+            first = strand.first
+            if recipe.target is None:
+                missing = atlas.record[theory, strand.point, first // recipe.replicas_a_run] < 0
+            else:
+                first, missing = int(atlas.drawn[theory, strand.point]), atlas.missing[theory, strand.point]
+            if missing:
                 values = recipe.values(strand.point)
-                entry = Entry("", recipe.theories[theory], values, strand.first, strand.replicas)
+                entry = Entry("", recipe.theories[theory], values, first, strand.replicas)
                 yield Trouble("missing", _told(entry), "it is not there yet, or not any more.")
 
 

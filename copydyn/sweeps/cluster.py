@@ -45,6 +45,9 @@ LONELY = 15.0
 STILLBORN = 3
 """Workers of this machine that end before any has come to the scheduler, or senseless answers, that are enough."""
 
+READY = 64
+"""Workers that a sweep on a cluster is shared out among, however few have come yet."""
+
 LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
 """Those that speak of what is said in one sentence here."""
 
@@ -70,7 +73,7 @@ class Cluster:
     def __init__(self, address: str, jobs: int) -> None:
         self._name = f"dask {shown(address)}"
         ends = _ends_of(address)
-        self._size, self._closed = 0, False
+        self._size, self._jobs, self._closed = 0, jobs, False
         self._token = f"dask.{secrets.token_hex(4)}.{platform.node()}.{os.getpid()}"
         self._folders: set[str] = set()
         self._hand: dict[str, Any] = {}
@@ -97,6 +100,11 @@ class Cluster:
     def size(self) -> int:
         """How many threads the workers have now."""
         return self._size
+
+    @property
+    def most(self) -> int:
+        """How many threads to be ready for: workers come while the sweep is at work."""
+        return self._jobs if self._own is not None else max(self._size, READY)
 
     def ask(self, task: Task) -> None:
         """Hand out a task."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from copydyn.durable import place
 from copydyn.exit_codes import DONE, INCOMPLETE
 
 Say = Callable[[str], None]
@@ -23,7 +24,8 @@ axes:
   theory.copies=1e3                    no axis: a value in place of the file's
 
 The same command goes on where it was stopped, killed or cut off. exit code: 0 all points are there, 4 some have \
-failed, 2 bad input, 130 interrupted, 70 a fault of copydyn, 74 in place of 0 where standard output is lost.
+failed or missed their target, 2 bad input, 130 interrupted, 70 a fault of copydyn, 74 in place of 0 where standard \
+output is lost.
 
 examples:
   python -m copydyn sweep rabi 'theory.copies=1e3,1e4,1e5' 'system.detuning=linspace(0,2,21)' --replicas 64
@@ -97,12 +99,12 @@ def sweep(arguments: argparse.Namespace, say: Say) -> int:
             key = "run.seed" if name == "seed" else f"sweep.{name.replace('-', '_')}"
             options.append(Override(f"--{name} {value}", key, parsed_value(value)))
     scenario, out = arguments.scenario, arguments.out
-    if Path(scenario).is_dir():
+    if place(scenario).is_dir():
         out, scenario = out or scenario, str(Store(Path(scenario)).last_sweep())
     elif out is None:
         out = str(Path("results") / f"{Path(scenario).stem}-sweep")
-    wanted = asked(scenario, arguments.overrides, options=options, seed=api.seed_of(Path(out)))
-    return _run(wanted, Path(out), arguments, say, shard=_shard(arguments.shard), retry=arguments.retry)
+    wanted = asked(scenario, arguments.overrides, options=options, seed=api.seed_of(place(out)))
+    return _run(wanted, place(out), arguments, say, shard=_shard(arguments.shard), retry=arguments.retry)
 
 
 def status(arguments: argparse.Namespace, say: Say) -> int:
@@ -131,7 +133,7 @@ def repair(arguments: argparse.Namespace, say: Say) -> int:
     from copydyn.sweeps.store import Store
     from copydyn.toml_text import parsed_value
 
-    folder = Path(arguments.folder)
+    folder = place(arguments.folder)
     options = []
     if arguments.timeout is not None:
         options = [Override(f"--timeout {arguments.timeout}", "sweep.timeout", parsed_value(arguments.timeout))]
@@ -155,7 +157,7 @@ def report(arguments: argparse.Namespace, say: Say) -> int:
     """Write a page about a sweep."""
     from copydyn.sweeps.page import written
 
-    folder = Path(arguments.folder)
+    folder = place(arguments.folder)
     out = Path(arguments.out) if arguments.out else folder.with_name(f"{folder.resolve().name}.html")
     say(written(folder, out))
     return DONE
@@ -178,7 +180,7 @@ def _run(wanted: Any, out: Path, arguments: argparse.Namespace, say: Say, **how:
     tally = api.run(wanted, out, jobs=arguments.jobs, dask=arguments.dask, progress=progress, **how)
     if not arguments.quiet:
         say(tally.text(out))
-    return INCOMPLETE if tally.failed else DONE
+    return INCOMPLETE if tally.failed or tally.missed else DONE
 
 
 def _shard(text: str | None) -> tuple[int, int]:

@@ -74,6 +74,11 @@ class Team(Protocol):
         """How many tasks are worked on at a time."""
         ...
 
+    @property
+    def most(self) -> int:
+        """How many that may come to be."""
+        ...
+
     def ask(self, task: Task) -> None:
         """Hand out a task."""
         ...
@@ -96,7 +101,7 @@ class Crew:
     """
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size = self.most = size
         self._workers: list[_Worker] = []
         self._waiting: list[Task] = []
         self._ears = selectors.DefaultSelector()
@@ -262,8 +267,7 @@ def serve(line: socket.socket) -> None:
         task = inbox.next()
         answer: dict[str, Any] = {"outcome": None, "fault": "", "bug": "", "refusal": ""}
         if task.timeout is not None:
-            strands = 1 if task.only is not None else task.block.stop - task.block.start
-            faulthandler.dump_traceback_later(strands * (1.5 * task.timeout + GRACE), exit=True, file=_nowhere())
+            faulthandler.dump_traceback_later(task.strands * (1.5 * task.timeout + GRACE), exit=True, file=_nowhere())
         try:
             answer["outcome"] = work(task)
         except OSError as cause:

@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 
 from copydyn import durable
 from copydyn.refusal import BadValue
+from copydyn.runs import checkpoint
+from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.builder import inherit
 from copydyn.sweeps.crew import PATIENCE, Answer, Team
-from copydyn.sweeps.recipe import Block, Recipe
+from copydyn.sweeps.recipe import Block, Recipe, Unit, pieces, share
 from copydyn.sweeps.records import Entry
 from copydyn.sweeps.store import Store, alive, unwritable
-from copydyn.sweeps.work import Task, about, block_name, reached
+from copydyn.sweeps.work import Task, about, block_name
 from copydyn.toml_text import one_line
 from copydyn.wording import duration
 
@@ -43,7 +45,25 @@ IN_HAND = 2
 
 
 MOST_DEATHS = 3
-"""Workers that may die at one block: the first at all of it, later ones at merging it."""
+"""Workers that may die at one task: the first at all of it, later ones at merging it."""
+
+MOST_NAMED = 3
+"""Points that are named where many have missed the target."""
+
+
+class Survey(NamedTuple):
+    """Of what is there: the names of records with runs in them; strands that are not whole, and that failed.
+
+    Parameters
+    ----------
+    missed : list of str
+        Points that have missed the target.
+    """
+
+    found: list[str]
+    missing: int
+    failed: int
+    missed: list[str]
 
 
 class Stopped(KeyboardInterrupt):
@@ -60,6 +80,8 @@ class Tally:
         Strands: of this sweep or shard, there at its start, made since, and those of either that have failed.
     sentence : str
         The first fault.
+    missed : list of str
+        Points that have as many replicas as they may, and have missed the target all the same.
     """
 
     total: int = 0
@@ -67,6 +89,7 @@ class Tally:
     done: int = 0
     failed: int = 0
     sentence: str = ""
+    missed: list[str] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
 
     def text(self, folder: Path) -> str:
@@ -79,6 +102,10 @@ class Tally:
             lines.append(
                 f"  failed        {self.failed}, the first one because: {one_line(self.sentence) or 'see status'}"
             )
+        if self.missed:
+            more = len(self.missed) - MOST_NAMED
+            named = "; ".join(sorted(self.missed)[:MOST_NAMED])
+            lines.append(f"  target missed {len(self.missed)}: {named}{f'; and {more} more' if more > 0 else ''}")
         return "\n".join(lines)
 
     @property
@@ -102,7 +129,7 @@ def drive(
     Parameters
     ----------
     shard : (int, int)
-        (i, n): every n-th block, from the i-th on.
+        (i, n): every n-th piece of the sweep, from the i-th on.
     timeout : float, optional, seconds
         Of one run.
     retry : bool
@@ -132,7 +159,7 @@ class _Drive:
         progress: bool,
     ) -> None:
         self.recipe, self.store, self.team, self.timeout, self.shard = recipe, store, team, timeout, shard
-        self.tally = Tally(total=sum(block.stop - block.start for block in recipe.blocks(shard)))
+        self.tally = Tally(total=sum(unit.size for unit in recipe.units(shard)))
         self.life = _Life(store, self.tally)
         try:
             self.life.begin()
@@ -143,27 +170,22 @@ class _Drive:
             raise unwritable(store.folder, cause) from None
         self.sweep = written.name
         self.index = store.index()
+        if not self.life.others:
+            self._tidy_checkpoints()
         self.empty = len(self.index) == 0
         self.retry = retry
         self.asked = 0
-        self.suspects: dict[int, list[int]] = {}  # blocks whose worker died, with the strands that are still open
-        self.deaths: dict[int, int] = {}
+        self.merging = False
+        # tasks whose worker died, by block and span, with the strands that are still open
+        self.suspects: dict[tuple[int, tuple[int, int] | None], list[int]] = {}
+        self.deaths: dict[tuple[int, tuple[int, int] | None], int] = {}
         self.bar = _Bar(self.tally, progress)
 
     def go(self) -> Tally:
-        missing = self._missing()
         try:
-            more = True
-            while more or self.asked:
-                while more and self.asked < IN_HAND * self.team.size:
-                    task = next(missing, None)
-                    more = task is not None
-                    if task is not None:
-                        self._ask(task)
-                for answer in self.team.answers(GLANCE):
-                    self._take(answer)
-                self.life.beat()
-                self.bar.show()
+            self._work_off(self._missing())
+            self.merging = True
+            self._work_off(self._in_pieces())
             self.team.close()
             self.life.clear()
         except KeyboardInterrupt:
@@ -180,48 +202,104 @@ class _Drive:
         self.bar.close()
         return self.tally
 
+    def _tidy_checkpoints(self) -> None:
+        """Remove the checkpoints of runs that are there, and of those that no sweep of this store will ask for."""
+        left = {
+            name: path for path in self.store.checkpoints() if (name := path.stem) and self.index.find(name) is None
+        }
+        needed: set[str] = set()
+        for path in self.store.sweeps() if left else ():
+            with suppress(BadValue):  # a sweep that cannot be read cannot be gone on with either
+                recipe = recipe_in(path)
+                if recipe.made_by == self.recipe.made_by:
+                    needed.update(key for key in recipe.names() if key in left)
+        for path in self.store.checkpoints():
+            if path.stem not in needed:
+                with suppress(OSError):
+                    checkpoint.remove(path)
+
+    def _work_off(self, tasks: Iterator[Task]) -> None:
+        more = True
+        while more or self.asked:
+            while more and self.asked < IN_HAND * self.team.size:
+                task = next(tasks, None)
+                more = task is not None
+                if task is not None:
+                    self._ask(task)
+            for answer in self.team.answers(GLANCE):
+                self._take(answer)
+            self.life.beat()
+            self.bar.show()
+
     def _missing(self) -> Iterator[Task]:
-        """Give a task for every block that is not whole, or is in pieces still."""
-        for block in self._blocks():
-            name = block_name(self.recipe, block) if self.index.pieces or self.life.others else ""
-            if self.life.others and self.store.has(name):
-                self.tally.found += block.stop - block.start
-                continue
-            found, missing, failed = self._survey(block)
-            pieces = self.index.pieces.get(name, [])
-            if missing or pieces:
-                found = list(dict.fromkeys([*found, *pieces]))
-                yield Task(str(self.store.folder), self.sweep, block, tuple(found), self.timeout, retry=self.retry)
-            else:
-                self.tally.found += block.stop - block.start
-                self.tally.failed += failed
+        """Give tasks for what is missing, and for blocks that are in pieces still."""
+        for block, span in self._units():
+            for piece in pieces(span, share(self.tally.total, self.team.most, self.recipe.block_size)):
+                task = self._task(Unit(block, piece))
+                if task is not None:
+                    yield task
 
-    def _blocks(self) -> Iterable[Block]:
-        """Give the blocks; where somebody else is at work on the same store, from the end, to meet in the middle."""
-        blocks = self.recipe.blocks(self.shard)
-        return reversed(list(blocks)) if self.life.others else blocks
+    def _task(self, unit: Unit) -> Task | None:
+        block = unit.block
+        name = block_name(self.recipe, block) if self.index.pieces or self.life.others else ""
+        if self.life.others and self.store.has(name):
+            self.tally.found += unit.size
+            return None
+        there = self._survey(unit)
+        own = self.index.pieces.get(name, []) if unit.whole else []
+        if there.missing or own:
+            found = tuple(dict.fromkeys([*there.found, *own]))
+            span = None if unit.whole else unit.span
+            return Task(str(self.store.folder), self.sweep, block, found, self.timeout, retry=self.retry, span=span)
+        self.tally.found += unit.size
+        self.tally.failed += there.failed
+        self.tally.missed += there.missed
+        return None
 
-    def _survey(self, block: Block) -> tuple[list[str], int, int]:
-        """Name the records in which runs of a block stand; count its strands that are not whole, and that failed."""
+    def _in_pieces(self) -> Iterator[Task]:
+        """Give a task for every block that was shared out among several, and is all there now, to be merged."""
+        self._look_again()
+        for block in self.recipe.blocks() if self.index.pieces else ():
+            own = self.index.pieces.get(block_name(self.recipe, block), [])
+            if own:
+                there = self._survey(Unit(block, (0, block.stop - block.start)), retry=False)
+                if not there.missing:  # else whoever makes the last of it will merge it
+                    found = tuple(dict.fromkeys([*there.found, *own]))
+                    yield Task(str(self.store.folder), self.sweep, block, found, self.timeout)
+
+    def _units(self) -> Iterable[Unit]:
+        """Give what to work on; where somebody else is at work on the same store, from the end, to meet midway."""
+        units = self.recipe.units(self.shard)
+        return reversed(list(units)) if self.life.others else units
+
+    def _survey(self, unit: Unit, *, retry: bool | None = None) -> Survey:
+        """See which runs of a unit are there."""
+        retry = self.retry if retry is None else retry
         if self.empty:
-            return [], block.stop - block.start, 0
+            return Survey([], unit.size, 0, [])
         found: dict[str, None] = {}
         missing = failures = 0
-        for strand in self.recipe.strands_of(block):
+        missed = []
+        for number in range(unit.block.start + unit.span[0], unit.block.start + unit.span[1]):
+            strand = self.recipe.strand(unit.block.theory, number)
             first, target = strand.first, self.recipe.target
             while True:
                 replicas = strand.replicas if target is None else min(strand.replicas, target.most - first)
                 place = self.index.find(self.recipe.key(strand, first, replicas))
                 if place is not None:
                     found[place.name] = None
-                if place is None or (self.retry and place.row < 0):
+                if place is None or (retry and place.row < 0):
                     missing += 1
                     break
                 first += replicas
                 failures += place.row < 0
-                if target is None or place.row < 0 or reached(place.error, first, target):
+                if target is None or place.row < 0:
                     break
-        return list(found), missing, failures
+                if target.over(place.error, first):
+                    if not target.met(place.error, first):
+                        missed.append(self.recipe.told_missed(strand.theory, strand.point, place.error, first))
+                    break
+        return Survey(list(found), missing, failures, missed)
 
     def _ask(self, task: Task) -> None:
         self.asked += 1
@@ -242,23 +320,27 @@ class _Drive:
         if task.only is not None:
             self._cleared(task)
             return
+        if self.merging:
+            return
         self.tally.done += outcome.done
         self.tally.failed += outcome.failed
         self.tally.sentence = self.tally.sentence or outcome.sentence
+        self.tally.missed += outcome.missed
 
     def _suspect(self, task: Task) -> None:
-        """Go through a block whose worker has died strand by strand, and blame the run that kills its worker again."""
+        """Go through a task whose worker has died strand by strand, and blame the run that kills its worker again."""
         self._look_again()
         if task.only is None:
-            deaths = self.deaths[task.block.number] = self.deaths.get(task.block.number, 0) + 1
+            place = task.block.number, task.span
+            deaths = self.deaths[place] = self.deaths.get(place, 0) + 1
             if deaths > MOST_DEATHS:
                 raise BadValue(
                     f"{self.store.folder}: workers must live to finish a block, but {deaths} have died at block "
                     f"{task.block.number}; what is kept so far is safe: see to the memory of the machine, and give the "
                     "same command again."
                 )
-            strands = list(range(task.block.stop - task.block.start))
-            self.suspects[task.block.number] = strands
+            strands = list(range(*(task.span or (0, task.block.stop - task.block.start))))
+            self.suspects[place] = strands
             for strand in strands:
                 self._ask(task._replace(only=strand, found=self._found(task.block)))
             return
@@ -284,11 +366,11 @@ class _Drive:
             raise unwritable(self.store.folder, cause) from None
 
     def _cleared(self, task: Task) -> None:
-        """Once all strands of a suspect block are through, merge them."""
-        left = self.suspects[task.block.number]
+        """Once all strands of a suspect task are through, do what is left of it."""
+        left = self.suspects[task.block.number, task.span]
         left.remove(task.only or 0)
         if not left:
-            del self.suspects[task.block.number]
+            del self.suspects[task.block.number, task.span]
             self._look_again()
             self._ask(task._replace(only=None, retry=False, found=self._found(task.block)))
 
@@ -297,8 +379,9 @@ class _Drive:
 
     def _found(self, block: Block) -> tuple[str, ...]:
         """Name the records in which runs of a block stand, and those that are pieces of it."""
-        pieces = self.index.pieces.get(block_name(self.recipe, block), [])
-        return tuple(dict.fromkeys([*self._survey(block)[0], *pieces]))
+        own = self.index.pieces.get(block_name(self.recipe, block), [])
+        whole = Unit(block, (0, block.stop - block.start))
+        return tuple(dict.fromkeys([*self._survey(whole).found, *own]))
 
     def _farewell(self) -> str:
         tally = self.tally

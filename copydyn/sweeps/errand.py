@@ -99,8 +99,9 @@ def _done(said: dict[str, Any]) -> dict[str, Any]:
         return {"unfit": f"the one on {platform.node()} {why}"}
     if task.only is not None:
         return _in_a_process(task)
-    with _alone(f"{task.folder} {said['key']}"), _ended_if_deaf(said["guarded"], task):
-        mark = Path(task.folder, "drafts", f"{task.block.number}.{said['token']}")
+    with _alone(f"{task.folder} {said['key']} {task.span}"), _ended_if_deaf(said["guarded"], task):
+        which = "-".join(map(str, (task.block.number, *(task.span or ()))))
+        mark = Path(task.folder, "drafts", f"{which}.{said['token']}")
         outcome = work(task._replace(found=_found(task, mark)))
         mark.unlink(missing_ok=True)
     return {"outcome": outcome}
@@ -129,8 +130,7 @@ def _ended_if_deaf(guarded: bool, task: Task) -> Iterator[None]:
         return
     from copydyn.sweeps.crew import GRACE
 
-    strands = task.block.stop - task.block.start
-    faulthandler.dump_traceback_later(strands * (1.5 * task.timeout + GRACE), exit=True, file=_nowhere())
+    faulthandler.dump_traceback_later(task.strands * (1.5 * task.timeout + GRACE), exit=True, file=_nowhere())
     try:
         yield
     finally:

@@ -65,6 +65,7 @@ def exported(folder: Path, file: Path, *, by_label: bool = False, means: bool = 
         If the folder is no store, one of its files is damaged, the suffix is another one, or the file cannot be
         written.
     """
+    folder, file = durable.place(folder), durable.place(file)
     suffix = file.suffix.lower()
     if suffix not in SUFFIXES:
         raise BadValue(f"{file}: an export must end in .nc, .parquet or .csv, but ends in '{file.suffix}'; rename it.")
@@ -174,14 +175,16 @@ def _write_grid(handle: Any, dataset: xr.Dataset, digest: Digest, wish: Wish) ->
         for key, value in sorted(attrs.items()):
             file.attrs[key] = value
         file.dimensions = {str(name): length for name, length in dataset.sizes.items()}
+        if any(variable.dtype.kind == "c" for variable in dataset.data_vars.values()):
+            file.dimensions["part"] = 2
         for name, coordinate in sorted(dataset.coords.items()):
             _put(file, str(name), coordinate.variable)[...] = _stored(coordinate.values)
         block = _block(dataset, digest.shape)
         inside = {}
         for name, variable in sorted(dataset.variables.items()):
             if name not in dataset.coords:
-                chunks = _chunks(variable, block)
-                inside[str(name)] = _put(file, str(name), variable, chunks)
+                told = _in_parts(variable)
+                inside[str(name)] = _put(file, str(name), told, _chunks(told, block))
         for where in _bar(_blocks(digest.shape, block), wish.progress):
             if raw.fault is not None:
                 break
@@ -191,8 +194,16 @@ def _write_grid(handle: Any, dataset: xr.Dataset, digest: Digest, wish: Wish) ->
     raw.check()
 
 
+def _in_parts(variable: xr.Variable) -> xr.Variable:
+    """Describe a complex variable as what is written of it: real and imaginary part along a last dimension."""
+    if variable.dtype.kind != "c":
+        return variable
+    nothing = np.broadcast_to(0.0, (*variable.shape, 2))
+    return xr.Variable((*variable.dims, "part"), nothing, variable.attrs)
+
+
 def _put(file: h5netcdf.File, name: str, variable: xr.Variable, chunks: tuple[int, ...] | None = None) -> Any:
-    text = variable.dtype.kind in "US"
+    text = variable.dtype.kind in "USO"
     packing: dict[str, Any] = {}
     if chunks and variable.ndim and not text:
         packing = {"chunks": chunks, "compression": "gzip", "compression_opts": 4, "shuffle": True}
@@ -206,6 +217,8 @@ def _put(file: h5netcdf.File, name: str, variable: xr.Variable, chunks: tuple[in
 
 
 def _stored(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "c":
+        return np.ascontiguousarray(values).view(float).reshape(*values.shape, 2)
     return values.astype(object) if values.dtype.kind == "U" else values
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class Index:
     ----------
     pieces : dict
         Block to the names of its records that are not whole.
+    attributes : list
+        `Record.attributes` of each; the same object where they are equal.
     """
 
     def __init__(self, records: Iterable[Record], damaged: dict[str, str]) -> None:
@@ -50,11 +52,14 @@ class Index:
         self.names: list[str] = []
         self.forms: list[str] = []
         self.pieces: dict[str, list[str]] = {}
+        self.attributes: list[dict[str, Any] | None] = []
+        met: dict[str, dict[str, Any] | None] = {}
         keys, numbers, rows, errors = array("B"), array("l"), array("l"), array("d")
         sizes = array("l")
         for number, record in enumerate(records):
             self.names.append(record.name)
             self.forms.append(record.form)
+            self.attributes.append(met.setdefault(repr(record.attributes), record.attributes))
             if not record.whole:
                 self.pieces.setdefault(record.block, []).append(record.name)
             row = 0
@@ -82,15 +87,17 @@ class Index:
             last -= 1
         return None
 
-    def find_all(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Give the number of the record, -1 where a run is missing, and the row of many runs."""
+    def find_all(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give the number of the record, -1 where a run is missing, the row, and the error of many runs."""
         halves = np.frombuffer(bytes.fromhex("".join(keys)), dtype=">u8").reshape(-1, 2).astype(np.uint64)
         records, rows = np.full(len(keys), -1, np.int32), np.full(len(keys), -1, np.int32)
+        errors = np.full(len(keys), np.nan)
         if self._keys[0].size:
             last = np.maximum(np.searchsorted(self._keys[0], halves[:, 0], side="right") - 1, 0)
             there = (self._keys[0][last] == halves[:, 0]) & (self._keys[1][last] == halves[:, 1])
             records[there], rows[there] = self._numbers[last[there]], self._rows[last[there]]
-        return records, rows
+            errors[there] = self._errors[last[there]]
+        return records, rows, errors
 
     def __len__(self) -> int:
         first = np.ones(self._keys[0].size, bool)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,20 +13,29 @@ import xarray as xr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
+from copydyn.comparison import DISTANCES
+from copydyn.durable import place
 from copydyn.result import NAMES
-from copydyn.sweeps.atlas import Atlas, opened
+from copydyn.sweeps.atlas import FAILED, Atlas, opened
+from copydyn.sweeps.joining import joined
 from copydyn.sweeps.packing import column
 from copydyn.sweeps.recipe import Recipe, Strand
 
 DIMENSIONS = {"time", "beable", "replica", "theory", "e_op", "tag", "event", "part", "beable_", "run"}
 
-VARIABLES = {*NAMES, "extinct", "infidelity", "max_deviation", "total_variation", "energy_drift", "replicas", "seconds"}
+VARIABLES = {
+    *(*NAMES, *DISTANCES, "energy_drift", "replicas", "seconds"),
+    *("predicted_infidelity", "target_error", "attributes", "worst_deviation", "worst_total_variation"),
+}
 
 RESERVED = DIMENSIONS | VARIABLES
 """What no axis may be called by, in a dataset that has these as well."""
 
 SHARED = ("replica_spread", "parts", "copydyn", "numpy", "python")
-"""Attributes of results that hold for a whole sweep, where they are the same."""
+"""Attributes of results that hold for a whole sweep, where they are the same, and records do not say which are."""
+
+OF_RUNS = ("replicas", "seed")
+"""Attributes of one run, of which a point may have several."""
 
 FEW = 128
 """Values of a run up to which a file's are all read at once: at most 1 MB, in the time of a few runs one by one."""
@@ -39,8 +49,12 @@ def open_sweep(folder: Path | str) -> xr.Dataset:
     Dataset
         Variables of the results with the swept axes as leading dimensions, called after the last word of the key
         ("copies" for theory.copies); a dimension `theory` where there are several; `replica` where the theory has some.
-        Missing runs, and replicas that a point has not, are NaN, or "" in ``status``; there stands why a run failed.
-        Values are read when they are looked at, and every file is held against its SHA-256 before.
+        Missing runs, and replicas that a point has not, are NaN; whole numbers are floats beside them, exact to 2^53,
+        and whole where none is missing of those that are chosen. The coordinate ``status`` is "ok", "target missed",
+        "unfinished", "" where nothing is there, or why a run has failed. One point, chosen by ``.sel`` or ``.isel``, is
+        a result: `copydyn.compare` takes it, with the attributes in ``attributes`` that not all points share.
+        Values are read when they are looked at, and every file is held against its SHA-256 before; the dataset can be
+        copied, pickled and sent to other processes, as long as these see the folder.
 
     Raises
     ------
@@ -56,15 +70,26 @@ class CopydynBackend(BackendEntrypoint):
     description = "Open a sweep of copydyn"
     url = ""
 
-    def open_dataset(self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None) -> xr.Dataset:
-        """Open a store."""
+    def open_dataset(
+        self,
+        filename_or_obj: Any,
+        *,
+        mask_and_scale: Any = True,
+        decode_times: Any = True,
+        concat_characters: Any = True,
+        decode_coords: Any = True,
+        drop_variables: str | Iterable[str] | None = None,
+        use_cftime: Any = None,
+        decode_timedelta: Any = None,
+    ) -> xr.Dataset:
+        """Open a store. Nothing in it is encoded, so that words about decoding change nothing; times are numbers."""
         dataset = open_sweep(Path(filename_or_obj))
-        return dataset if drop_variables is None else dataset.drop_vars(drop_variables)
+        return dataset if drop_variables is None else dataset.drop_vars(drop_variables, errors="ignore")
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Tell whether it looks like a store."""
         try:
-            return (Path(filename_or_obj) / "store.json").is_file()
+            return (place(filename_or_obj) / "store.json").is_file()
         except (TypeError, ValueError, OSError):
             return False
 
@@ -94,6 +119,7 @@ class Layout:
         self.atlas, self.recipe = atlas, atlas.recipe
         self.inner = self._coordinates()
         self.replicas = self._replicas()
+        self._status: np.ndarray | None = None
 
     def dataset(self) -> xr.Dataset:
         """Put it together, without reading any values."""
@@ -103,13 +129,20 @@ class Layout:
         outer = (*((len(recipe.theories),) if several else ()), *recipe.shape)
         data: dict[str, Any] = {}
         for name, variable in self._variables().items():
-            lazy = StoredArray(self.atlas, name, variable, outer, self.inner)
-            data[name] = xr.Variable((*lead, *variable.dims), indexing.LazilyIndexedArray(lazy), variable.about)
+            lazy = StoredArray(self.atlas, name, variable, outer, self.inner, self.replicas)
+            data[name] = xr.Variable((*lead, *variable.dims), Lazy(lazy), variable.about)
         data["replicas"] = (lead, self.replicas.reshape(outer), {"units": "1", "long_name": "replicas that there are"})
-        data["status"] = (lead, self._status().reshape(outer), {"units": "1", "long_name": "ok, or what went wrong"})
-        attrs = {"scenario": recipe.scenario(), "seed": recipe.seed, "store": str(self.atlas.store.folder)}
+        data |= {name: (lead, values.reshape(outer), about) for name, (values, about) in self.aims().items()}
+        attrs = self.shared()
+        words: dict[str, Any] = {
+            name: (lead, values.reshape(outer), about) for name, (values, about) in self.status().items()
+        }
+        own = StoredWords(self.atlas, attrs, outer)
+        about = {"units": "1", "long_name": "attributes of each result that not all share, as JSON"}
+        words["attributes"] = xr.Variable(lead, Lazy(own), about)
+        whole = {"scenario": recipe.scenario(), "seed": recipe.seed, "store": str(self.atlas.store.folder)}
         inner = {name: (name, values, about) for name, (values, about) in self.inner.items()}
-        return xr.Dataset(data, {**inner, **self.points()}, {**self.shared(), **attrs})
+        return xr.Dataset(data, {**inner, **self.points(), **words}, {**attrs, **whole})
 
     def points(self) -> dict[str, Any]:
         """Give the coordinates along theories and axes."""
@@ -123,14 +156,37 @@ class Layout:
         return coordinates
 
     def shared(self) -> dict[str, Any]:
-        """Give the attributes that no axis can change and all runs have."""
-        attrs = list(self.atlas.attrs.values())
+        """Give the attributes that all runs have, and have the same; of older stores, those that no axis can change."""
+        atlas = self.atlas
+        used = [atlas.index.attributes[record] for record in np.unique(atlas.record[atlas.row >= 0])]
+        different = list({id(attrs): attrs for attrs in used}.values())
+        known = [attrs for attrs in different if attrs is not None]
+        if different and len(known) == len(different):
+            first, *others = known
+            same = {name: first[name] for name in first if all(_same(first[name], one.get(name)) for one in others)}
+            return {name: value for name, value in same.items() if name not in OF_RUNS}
+        attrs = list(atlas.attrs.values())
         names = (*SHARED, *(("theory",) if len(self.recipe.theories) == 1 else ()))
         return {
             name: attrs[0][name]
             for name in names
             if attrs and name in attrs[0] and all(other.get(name) == attrs[0][name] for other in attrs)
         }
+
+    def aims(self) -> dict[str, tuple[np.ndarray, dict[str, str]]]:
+        """Give the error that each point has come to, where there is a target, (theory, point)."""
+        target = self.recipe.target
+        if target is None:
+            return {}
+        said = f"largest standard error of {target.of}, whose target is {target.error:g}"
+        return {"target_error": (self.atlas.error, {"units": "1", "long_name": said})}
+
+    def status(self) -> dict[str, tuple[np.ndarray, dict[str, str]]]:
+        """Say of each point whether it is there, or why it has failed, (theory, point) of text."""
+        if self._status is None:
+            self._status = self._words()
+        about = {"units": "1", "long_name": "ok, unfinished, target missed, nothing yet, or why a run has failed"}
+        return {"status": (self._status, about)}
 
     def _coordinates(self) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
         """Join what different runs have as times and labels: numbers sorted, text in the order it is met."""
@@ -153,19 +209,15 @@ class Layout:
         )
         return np.asarray(np.where(self.atlas.row >= 0, each[self.atlas.record], 0).sum(axis=-1))
 
-    def _status(self) -> np.ndarray:
-        """Say of each point whether it is there: (theory, point) of text."""
-        atlas = self.atlas
-        made = np.any(atlas.row >= 0, axis=-1)
-        failed = np.any((atlas.record >= 0) & (atlas.row < 0), axis=-1)
+    def _words(self) -> np.ndarray:
+        atlas, words = self.atlas, self.atlas.words.copy()
         sentences: dict[str, str] = {}
         for number in np.unique(atlas.record[(atlas.record >= 0) & (atlas.row < 0)]):
             record = atlas.store.record(atlas.index.names[number])
             sentences |= {entry.key: entry.fault for entry in record.entries if entry.fault}
-        status = np.where(made & ~failed, "ok", "").astype(object)
-        for theory, point in np.argwhere(failed):
-            status[theory, point] = self._fault(int(theory), int(point), sentences)
-        return status.astype(np.str_)
+        for theory, point in np.argwhere(words == FAILED):
+            words[theory, point] = self._fault(int(theory), int(point), sentences)
+        return words.astype(np.str_)
 
     def _fault(self, theory: int, point: int, sentences: dict[str, str]) -> str:
         recipe = self.recipe
@@ -178,24 +230,31 @@ class Layout:
 
     def _variables(self) -> dict[str, Variable]:
         """Join the variables of all forms: those that all theories of a kind have, and those that some have."""
-        forms = self.atlas.forms.values()
-        complete = (
-            bool(np.all(self.atlas.row >= 0)) and len(set(self.replicas.ravel().tolist())) == 1 and len(forms) == 1
-        )
         joined: dict[str, Variable] = {}
-        for form in forms:
+        for form in self.atlas.forms.values():
             for name, (dims, shape, kind, about) in form.variables.items():
                 if name == "status" or "event" in dims:
                     continue  # said by the dataset's own status; logs of events have no shape in common
-                sizes = {
-                    dim: max(shape[k], joined[name].shape[k] if name in joined else 0) for k, dim in enumerate(dims)
-                }
+                if name in form.complexes:
+                    dims, kind = dims[:-1], np.dtype(complex)
+                sizes = dict(zip(dims, shape))
+                if name in joined:
+                    before = joined[name]
+                    sizes = {dim: max(sizes.get(dim, 1), size) for dim, size in zip(before.dims, before.shape)} | {
+                        dim: size for dim, size in sizes.items() if dim not in before.dims
+                    }
+                    # what each replica has for one theory, and only the mean for another, is of replicas
+                    dims = max(dims, before.dims, key=len)
+                    kind = np.result_type(kind, before.kind)
                 sizes |= {dim: self.inner[dim][0].size for dim in dims if dim in self.inner}
                 if "replica" in dims:
                     sizes["replica"] = int(self.replicas.max(initial=1))
-                kept = kind if complete or kind.kind == "f" else np.dtype(float)
-                joined[name] = Variable(dims, tuple(sizes[dim] for dim in dims), kept, about)
+                joined[name] = Variable(dims, tuple(sizes[dim] for dim in dims), kind, about)
         return joined
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and one == other
 
 
 class Variable(NamedTuple):
@@ -205,6 +264,17 @@ class Variable(NamedTuple):
     shape: tuple[int, ...]
     kind: np.dtype
     about: dict[str, Any]
+
+
+class Lazy(indexing.LazilyIndexedArray):
+    """Values that are read when they are looked at, of the type of those that were chosen of them."""
+
+    __slots__ = ()
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Whole numbers where none of those chosen is missing."""
+        return np.dtype(self.array.dtype_of(self.key.tuple))
 
 
 class StoredArray(BackendArray):
@@ -219,6 +289,7 @@ class StoredArray(BackendArray):
         How many theories, where there are several, and values of each axis.
     inner : dict
         Times and labels of the dataset.
+    replicas : int64 (theory, point)
     """
 
     def __init__(
@@ -228,26 +299,61 @@ class StoredArray(BackendArray):
         variable: Variable,
         outer: tuple[int, ...],
         inner: dict[str, tuple[np.ndarray, dict[str, Any]]],
+        replicas: np.ndarray,
     ) -> None:
         self._atlas, self._name, self._variable, self._outer, self._inner = atlas, name, variable, outer, inner
+        self._replicas = replicas
         self.shape = (*outer, *variable.shape)
-        self.dtype = variable.kind
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of all of it together."""
+        return self.dtype_of((slice(None),) * len(self.shape))
+
+    def dtype_of(self, key: tuple[Any, ...]) -> np.dtype:
+        """Whole numbers are floats where some of them are missing: only floats can be NaN."""
+        kind = self._variable.kind
+        if kind.kind not in "iu":
+            return kind
+        lists = [np.atleast_1d(step) for step in _places(key, self.shape)]
+        chosen, inner = lists[: len(self._outer)], dict(zip(self._variable.dims, lists[len(self._outer) :]))
+        theory, point = np.divmod(_numbers(chosen, self._outer).ravel(), self._atlas.recipe.points)
+        first = self._atlas.record[theory, point, np.argmax(self._atlas.row[theory, point] >= 0, axis=-1)]
+        there = self._replicas[theory, point]
+        whole = np.all(there > inner.get("replica", np.zeros(1, int)).max(initial=0)) and all(
+            self._is_in(form, inner) for form in {self._atlas.index.forms[record] for record in np.unique(first)}
+        )
+        return kind if whole else np.dtype(float)
+
+    def _is_in(self, name: str, inner: dict[str, np.ndarray]) -> bool:
+        """Tell whether runs of a form have the variable at all of these times and labels."""
+        form = self._atlas.forms[name]
+        if self._name not in form.variables or len(form.variables[self._name].dims) < len(self._variable.dims):
+            return False
+        sizes = dict(zip(form.variables[self._name].dims, form.variables[self._name].shape))
+        for dim, places in inner.items():
+            if dim in self._inner:
+                if not np.isin(self._inner[dim][0][places], form.coordinates[dim][1]).all():
+                    return False
+            elif dim != "replica" and places.max(initial=0) >= sizes[dim]:
+                return False
+        return True
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> np.ndarray:
-        wanted = [np.arange(size)[step] for step, size in zip(key, self.shape)]
-        dropped = tuple(number for number, step in enumerate(wanted) if step.ndim == 0)
-        lists = [np.atleast_1d(step) for step in wanted]
+        steps = _places(key, self.shape)
+        dropped = tuple(number for number, step in enumerate(steps) if step.ndim == 0)
+        lists = [np.atleast_1d(step) for step in steps]
         outer, inner = lists[: len(self._outer)], lists[len(self._outer) :]
-        out = np.full([step.size for step in lists], np.nan if self.dtype.kind == "f" else 0, dtype=self.dtype)
+        dtype = self.dtype_of(key)
+        out = np.full([step.size for step in lists], _nothing(dtype), dtype=dtype)
         columns: dict[int, np.ndarray] = {}
+        numbers = _numbers(outer, self._outer)
         for places in np.ndindex(*[step.size for step in outer]):
-            at = [int(step[place]) for step, place in zip(outer, places)]
-            number = int(np.ravel_multi_index(at, self._outer)) if at else 0
-            theory, point = divmod(number, self._atlas.recipe.points)
-            values = self._point(theory, point, columns)
+            theory, point = divmod(int(numbers[places]), self._atlas.recipe.points)
+            values = self._point(theory, point, columns, dtype)
             if values is not None:
                 out[places] = values[np.ix_(*inner)] if inner else values
         return np.asarray(out.squeeze(axis=dropped) if dropped else out)
@@ -261,36 +367,97 @@ class StoredArray(BackendArray):
             columns[record] = self._atlas.shelf(record).whole(self._name)
         return np.asarray(columns[record][row])
 
-    def _point(self, theory: int, point: int, columns: dict[int, np.ndarray]) -> np.ndarray | None:
+    def _point(self, theory: int, point: int, columns: dict[int, np.ndarray], dtype: np.dtype) -> np.ndarray | None:
         """Values at one point, with the dataset's times, labels and replicas."""
         atlas, variable = self._atlas, self._variable
-        found: np.ndarray | None = None
-        weights, first = 0, 0
-        for record, row in zip(atlas.record[theory, point], atlas.row[theory, point]):
-            if row < 0:
-                continue
-            form = atlas.form(record)
-            if self._name not in form.variables:
-                continue
-            values = self._values(int(record), int(row), columns)
-            if found is None:
-                found = np.full(variable.shape, np.nan if self.dtype.kind == "f" else 0, dtype=self.dtype)
-            where = []
-            for dim, size in zip(variable.dims, values.shape):
-                if dim == "replica":
-                    where.append(np.arange(first, first + size))
-                elif dim in self._inner and not np.array_equal(self._inner[dim][0], form.coordinates[dim][1]):
-                    where.append(among(form.coordinates[dim][1], self._inner[dim][0]))
-                else:
-                    where.append(np.arange(size))
-            if "replica" in variable.dims:
-                found[np.ix_(*where)] = values
-                first += form.replicas
-            else:  # a mean over the replicas of its run
-                before = np.nan_to_num(found[np.ix_(*where)]) if weights else 0.0
-                found[np.ix_(*where)] = (weights * before + form.replicas * values) / (weights + form.replicas)
-                weights += form.replicas
+
+        def read(name: str, record: int, row: int) -> np.ndarray:
+            if name == self._name:
+                return self._values(record, row, columns)
+            return atlas.shelf(record).values(name, row)
+
+        values = joined(atlas, self._name, theory, point, read)
+        if values is None:
+            return None
+        form = atlas.form(atlas.runs(theory, point)[0][0])
+        if values.ndim < len(variable.dims):  # the mean of all replicas, where other theories have one of each
+            values = values[None]
+        found, where = np.full(variable.shape, _nothing(dtype), dtype=dtype), []
+        for dim, size in zip(variable.dims, values.shape):
+            if dim in self._inner and not np.array_equal(self._inner[dim][0], form.coordinates[dim][1]):
+                where.append(among(form.coordinates[dim][1], self._inner[dim][0]))
+            else:
+                where.append(np.arange(size))
+        found[np.ix_(*where)] = values
         return found
+
+
+class StoredWords(BackendArray):
+    """Attributes of the results of each point that not all of them share, as JSON, read when they are looked at.
+
+    Parameters
+    ----------
+    atlas : Atlas
+    shared : dict
+        Attributes that they share.
+    outer : tuple of int
+        As for `StoredArray`.
+    """
+
+    def __init__(self, atlas: Atlas, shared: dict[str, Any], outer: tuple[int, ...]) -> None:
+        self._atlas, self._shared, self.shape = atlas, shared, outer
+        self.dtype = np.dtype(object)
+
+    def dtype_of(self, _: tuple[Any, ...]) -> np.dtype:
+        """Text of any length."""
+        return self.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+
+    def _read(self, key: tuple[Any, ...]) -> np.ndarray:
+        steps = _places(key, self.shape)
+        numbers = _numbers([np.atleast_1d(step) for step in steps], self.shape)
+        out, met = np.full(numbers.shape, "{}", dtype=object), _Met(self._atlas)
+        for at in np.ndindex(*numbers.shape):
+            runs = self._atlas.runs(*divmod(int(numbers[at]), self._atlas.recipe.points))
+            if runs:
+                own = {name: value for name, value in met.attributes(*runs[0]).items() if name not in OF_RUNS}
+                left = {name: value for name, value in sorted(own.items()) if name not in self._shared}
+                out[at] = json.dumps(left, ensure_ascii=False)
+        return out.reshape([step.size for step in steps if step.ndim])
+
+
+class _Met:
+    """Attributes of runs, the last record of which is at hand."""
+
+    def __init__(self, atlas: Atlas) -> None:
+        self._atlas, self._number = atlas, -1
+        self._shared: dict[str, Any] = {}
+        self._own: dict[str, list[Any]] = {}
+
+    def attributes(self, number: int, row: int) -> dict[str, Any]:
+        """Give those of one run; of older stores, those that the runs of its file share."""
+        if number != self._number:
+            self._number, record = number, self._atlas.kept(number)
+            self._shared = self._atlas.shelf(number).attrs if record.attributes is None else record.attributes
+            self._own = record.own
+        own = {name: values[row] for name, values in self._own.items() if values[row] is not None}
+        return {**self._shared, **own}
+
+
+def _places(key: tuple[Any, ...], shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Give the places along each dimension that a key names, without a dimension where it names one of them alone."""
+    return [np.asarray(np.arange(size)[step]) for step, size in zip(key, shape)]
+
+
+def _numbers(outer: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Number the points at these places, theories first."""
+    return np.asarray(np.ravel_multi_index(np.ix_(*outer), shape) if outer else np.array(0))
+
+
+def _nothing(kind: np.dtype) -> Any:
+    return complex(np.nan, np.nan) if kind.kind == "c" else np.nan if kind.kind == "f" else 0
 
 
 def among(values: np.ndarray, all_values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5ds, h5p, h5s, h5t
 
-from copydyn.sweeps.rows import Form, Row
+from copydyn.sweeps.rows import Form, Row, parted
 
 PACKED = 4096
 """Values from which a variable is compressed: below, that costs more time than it saves room."""
@@ -42,7 +42,7 @@ def packed(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]], attrs: Map
         Coordinates along `run`, such as the swept values.
     """
     first = rows[0]
-    shared = {key: value for key, value in first.attrs.items() if all(row.attrs.get(key) == value for row in rows)}
+    shared, _ = parted([row.attrs for row in rows])
     along = {spelled(name): column(values) for name, values in columns.items()}
     notes = {**shared, **attrs, "swept": json.dumps(list(along))}
     stacked = {name: np.array([row.values[name] for row in rows]) for name in sorted(first.form.variables)}

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from copydyn.durable import place
+from copydyn.sweeps.atlas import FAILED, MISSED, OK, UNFINISHED
 from copydyn.sweeps.export import Sink, require_outside, written_whole
 from copydyn.sweeps.summary import Digest, provenance
 from copydyn.wording import duration, plus_minus, said_of, size
@@ -78,6 +80,7 @@ def written(folder: Path, out: Path) -> str:
     BadValue
         If the folder is no store, one of its files is damaged, or the page cannot be written.
     """
+    folder, out = place(folder), place(out)
     content = page(folder).encode("utf-8", "replace")
     require_outside(folder, out)
     with written_whole(out) as handle:
@@ -95,6 +98,7 @@ def page(folder: Path) -> str:
         _section("What was swept", _what(sweep)),
         _section("Figures", _drawn(sweep)),
         _section("Points", _points(sweep)),
+        _missed(sweep),
         _faults(sweep),
         _section("How to make it again", _again(sweep)),
     ]
@@ -121,7 +125,11 @@ class _Sweep:
 
     @property
     def failed(self) -> np.ndarray:
-        return np.flatnonzero(~np.isin(self.status, ("ok", "unfinished", "")))
+        return np.flatnonzero(~np.isin(self.status, (OK, MISSED, UNFINISHED, "")))
+
+    @property
+    def missed(self) -> np.ndarray:
+        return np.flatnonzero(self.status == MISSED)
 
     @property
     def axes(self) -> list[str]:
@@ -134,15 +142,15 @@ class _Sweep:
 
     def first(self) -> dict[str, int]:
         """Give the places of the first point with results: what is fixed in figures is fixed there."""
-        sound = np.flatnonzero(np.isin(self.status, ("ok", "unfinished")))
+        sound = np.flatnonzero(np.isin(self.status, (OK, MISSED, UNFINISHED)))
         place = np.unravel_index(int(sound[0]) if sound.size else 0, self.digest.shape) if self.digest.names else ()
         return {name: int(spot) for name, spot in zip(self.digest.names, place)}
 
 
 def _counts(sweep: _Sweep) -> str:
     status = sweep.status
-    boxes = [("complete", int((status == "ok").sum()), "")]
-    boxes += [("unfinished", int((status == "unfinished").sum()), ""), ("failed", sweep.failed.size, "bad")]
+    boxes = [("complete", int((status == OK).sum()), ""), ("have missed the target", sweep.missed.size, "bad")]
+    boxes += [("unfinished", int((status == UNFINISHED).sum()), ""), ("failed", sweep.failed.size, "bad")]
     boxes += [("not there yet", int((status == "").sum()), "")]
     shown = [
         f"<li{f' class={chr(34)}{look}{chr(34)}' if look else ''}><b>{number}</b> {name}</li>"
@@ -269,7 +277,10 @@ def _points(sweep: _Sweep) -> str:
             _Cell("" if np.isnan(flat[name][number]) else f"{flat[name][number]:.4g}", number=True) for name in laws
         ]
         rows.append(row)
-    note = "Means over replicas with their standard errors, at the last save time of each point."
+    note = (
+        "Means over replicas with their standard errors, at the last save time of each point; where replicas have no "
+        "frequencies, distances are those of their mean, and have none."
+    )
     if sweep.digest.size > MOST_ROWS:
         note += (
             f" These are the first {MOST_ROWS} of {sweep.digest.size} points; python -m copydyn export writes all of "
@@ -279,23 +290,42 @@ def _points(sweep: _Sweep) -> str:
 
 
 def _status(status: str) -> str:
-    return {"ok": "complete", "": "not there", "unfinished": "unfinished"}.get(status, "failed")
+    return {OK: "complete", MISSED: MISSED, "": "not there", UNFINISHED: UNFINISHED}.get(status, FAILED)
+
+
+def _missed(sweep: _Sweep) -> str:
+    target = sweep.recipe.target
+    if target is None or not sweep.missed.size:
+        return ""
+    errors, replicas = sweep.ends["target_error"].values.ravel(), sweep.ends["replicas"].values.ravel()
+    rows = [
+        [_Cell(_named(sweep, number)), _Cell(f"{errors[number]:.3g}", number=True), _Cell(str(replicas[number]))]
+        for number in sweep.missed[:MOST_FAULTS].tolist()
+    ]
+    table = _table(["point", f"standard error of {target.of}", "replicas"], rows) + _and_more(sweep.missed.size)
+    note = f"They have as many replicas as they may, and an error above {target.error:g} all the same."
+    return _section("What has missed the target", f'<p class="pale">{_text(note)}</p>\n{table}')
 
 
 def _faults(sweep: _Sweep) -> str:
-    failed, recipe = sweep.failed, sweep.recipe
+    failed = sweep.failed
     if not failed.size:
         return ""
-    rows = []
-    for number in failed[:MOST_FAULTS].tolist():
-        theory, point = divmod(number, recipe.points)
-        where = (
-            ", ".join(f"{key} = {said_of(value)}" for key, value in recipe.values(point).items()) or "the only point"
-        )
-        named = f"{recipe.theories[theory]}: {where}" if len(recipe.theories) > 1 else where
-        rows.append([_Cell(named), _Cell(str(sweep.status[number]))])
-    more = f'<p class="pale">and {failed.size - MOST_FAULTS} more.</p>' if failed.size > MOST_FAULTS else ""
-    return _section("What has failed", _table(["point", "because"], rows) + more)
+    rows = [
+        [_Cell(_named(sweep, number)), _Cell(str(sweep.status[number]))] for number in failed[:MOST_FAULTS].tolist()
+    ]
+    return _section("What has failed", _table(["point", "because"], rows) + _and_more(failed.size))
+
+
+def _named(sweep: _Sweep, number: int) -> str:
+    recipe = sweep.recipe
+    theory, point = divmod(number, recipe.points)
+    where = ", ".join(f"{key} = {said_of(value)}" for key, value in recipe.values(point).items()) or "the only point"
+    return f"{recipe.theories[theory]}: {where}" if len(recipe.theories) > 1 else where
+
+
+def _and_more(size: int) -> str:
+    return f'<p class="pale">and {size - MOST_FAULTS} more.</p>' if size > MOST_FAULTS else ""
 
 
 def _again(sweep: _Sweep) -> str:

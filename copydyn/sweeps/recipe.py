@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import ceil, isfinite, prod
+from math import ceil, isfinite, isnan, prod
 from typing import Any, NamedTuple
 
 from copydyn.inputs import as_real, as_whole
@@ -31,6 +31,12 @@ MOST_BLOCKS = 64
 
 LARGEST_BLOCK = 1024
 """Strands of a block."""
+
+SHARES = 4
+"""Tasks for everybody who works on a sweep, as long as there are strands: nobody is idle, nor long the last one."""
+
+FEWEST = 30
+"""Replicas before which a point is not taken to have reached its target: an error must be known to be believed."""
 
 TARGETS = ("probability", "max_deviation", "total_variation", "infidelity")
 
@@ -60,6 +66,23 @@ class Target:
         as_whole(self.most, "max_replicas", least=1)
         if self.of not in TARGETS:
             raise BadValue(f"target must be one of {', '.join(TARGETS)}, but is {shown(self.of)}.")
+
+    def met(self, error: float | None, replicas: int) -> bool:
+        """Tell whether a point has reached it."""
+        return replicas >= FEWEST and error is not None and error <= self.error
+
+    def over(self, error: float | None, replicas: int) -> bool:
+        """Tell whether a point has enough replicas, or as many as it may have."""
+        return replicas >= self.most or self.met(error, replicas)
+
+
+def targetless(of: str, theory: str) -> str:
+    """Say that a theory has no such target."""
+    instead = "probability" if of == "infidelity" else "probability or infidelity"
+    return (
+        f"target must be something that each replica has a value of, so that its mean has an error, but {of} of "
+        f"{theory} is that of the mean over all replicas, or there is none; take {instead}."
+    )
 
 
 class Strand(NamedTuple):
@@ -96,6 +119,42 @@ class Block(NamedTuple):
     theory: int
     start: int
     stop: int
+
+
+class Unit(NamedTuple):
+    """A piece of a block, which is worked on at a time.
+
+    Parameters
+    ----------
+    block : Block
+    span : (int, int)
+        Its strands, counted from the first one of the block.
+    """
+
+    block: Block
+    span: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """How many strands it has."""
+        return self.span[1] - self.span[0]
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of its block."""
+        return self.size == self.block.stop - self.block.start
+
+
+def share(strands: int, workers: int, most: int) -> int:
+    """Say how many strands to give at a time to so many workers: all that make a file, if there are enough of those."""
+    return most if workers < 2 else max(1, min(most, strands // (SHARES * workers)))
+
+
+def pieces(span: tuple[int, int], length: int) -> list[tuple[int, int]]:
+    """Cut a span into even pieces of at most ``length``."""
+    start, size = span[0], span[1] - span[0]
+    number = ceil(size / length)
+    return [(start + size * place // number, start + size * (place + 1) // number) for place in range(number)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,15 +291,23 @@ class Recipe:
         """Strands of a block: a function of the sweep alone, so that its files do not depend on who makes them."""
         return self.batch or max(1, min(LARGEST_BLOCK, ceil(self.strands / MOST_BLOCKS)))
 
-    def blocks(self, shard: tuple[int, int] = (1, 1)) -> Iterator[Block]:
-        """Cut the sweep into blocks, of which a shard (i, n) is every n-th."""
-        part, parts = shard
+    def blocks(self) -> Iterator[Block]:
+        """Cut the sweep into blocks."""
         size, number = self.block_size, 0
         for theory in range(len(self.theory_tables)):
             each = self.strands_of_theory(theory)
             for start in range(0, each, size):
+                yield Block(number, theory, start, min(start + size, each))
+                number += 1
+
+    def units(self, shard: tuple[int, int] = (1, 1)) -> Iterator[Unit]:
+        """Cut the blocks as finely as many shards (i, n) need it, and give every n-th piece."""
+        part, parts = shard
+        length, number = share(self.strands, parts, self.block_size), 0
+        for block in self.blocks():
+            for span in pieces((0, block.stop - block.start), length):
                 if number % parts == part - 1:
-                    yield Block(number, theory, start, min(start + size, each))
+                    yield Unit(block, span)
                 number += 1
 
     def strands_of(self, block: Block) -> list[Strand]:
@@ -290,6 +357,25 @@ class Recipe:
                 said.append(_json([(self.files or {}).get(path, "") for path in files]))
         said.append(f" {first} {replicas}")
         return hashlib.sha256("".join(said).encode()).hexdigest()[:32]
+
+    def names(self) -> Iterator[str]:
+        """Name every run that the sweep may ask for."""
+        for theory in range(len(self.theory_tables)):
+            for number in range(self.strands_of_theory(theory)):
+                strand = self.strand(theory, number)
+                most = strand.first + strand.replicas if self.target is None else self.target.most
+                for first in range(strand.first, most, self.replicas_a_run):
+                    yield self.key(strand, first, min(self.replicas_a_run, most - first))
+
+    def told(self, theory: int, point: int) -> str:
+        """Say which point that is, and whose."""
+        where = ", ".join(f"{key}={shown(value)}" for key, value in self.values(point).items()) or "the only point"
+        return f"{self.theories[theory]}: {where}" if len(self.theories) > 1 else where
+
+    def told_missed(self, theory: int, point: int, error: float | None, replicas: int) -> str:
+        """Say of a point how it has missed the target."""
+        said = "has no error" if error is None or isnan(error) else f"has an error of {error:.3g}"
+        return f"{self.told(theory, point)} {said} with {replicas} replica{'s' if replicas != 1 else ''}"
 
     def tables_at(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Give the scenario's tables with ``values`` in their places."""

@@ -70,7 +70,8 @@ class Record:
     whole : bool
         Whether it will stay: else it is a part of its block that is merged once the block is whole.
     about : dict
-        Seed, versions, and when it was written by which machine.
+        Seed, versions, and when it was written by which machine; ``attributes``, of the results, that all runs of the
+        file share, and ``own``, those of which each has its own, as lists along the runs of the file.
     """
 
     name: str
@@ -81,6 +82,16 @@ class Record:
     entries: list[Entry]
     whole: bool
     about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def attributes(self) -> dict[str, Any] | None:
+        """Attributes that all runs of the file share; None in a record of before they were kept."""
+        return self.about.get("attributes")
+
+    @property
+    def own(self) -> dict[str, list[Any]]:
+        """Attributes of which each run of the file has its own."""
+        return self.about.get("own", {})
 
     def text(self) -> bytes:
         """Write the record: one line of JSON, and its SHA-256."""
@@ -124,6 +135,7 @@ def _well_formed(record: Record) -> bool:
         and isinstance(record.form, str)
         and isinstance(record.whole, bool)
         and isinstance(record.about, dict)
+        and _attributes_are_well_formed(record)
         and all(
             isinstance(entry.key, str)
             and NAME.fullmatch(entry.key) is not None
@@ -138,6 +150,15 @@ def _well_formed(record: Record) -> bool:
             and isinstance(entry.detail, str)
             for entry in record.entries
         )
+    )
+
+
+def _attributes_are_well_formed(record: Record) -> bool:
+    sound = sum(not entry.fault for entry in record.entries)
+    return (
+        isinstance(record.attributes, (dict, NoneType))
+        and isinstance(record.own, dict)
+        and all(isinstance(values, list) and len(values) == sound for values in record.own.values())
     )
 
 

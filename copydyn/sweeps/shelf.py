@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 
-from copydyn.sweeps.rows import Described, Form, Frame, Row
+from copydyn.sweeps.rows import Described, Form, Frame, Kind, Row
 
 ADDED = ("scenario", "sweep_seed", "swept", "Conventions")
 """Attributes of a file that are about the file and its sweep, and not about its runs."""
@@ -43,7 +44,9 @@ class Shelf:
 
     def form(self) -> Form:
         """Say what its runs look like."""
-        return Form(Frame(self._coordinates()), self._variables())
+        variables = self._variables()
+        complexes = [name for name, one in variables.items() if one.dims[-1:] == ("part",)]
+        return Form(Frame(self._coordinates()), variables, complexes, Kind.of(self.attrs))
 
     def _variables(self) -> dict[str, Described]:
         found = {}
@@ -66,14 +69,21 @@ class Shelf:
         """Attributes of the runs that all of them share."""
         return {str(key): _plain(value) for key, value in self._file.attrs.items() if key not in ADDED}
 
-    def rows(self) -> list[Row]:
-        """Give back what was packed, so that packing it again gives what packing the originals does."""
+    def rows(self, own: Mapping[str, Sequence[Any]] | None = None) -> list[Row]:
+        """Give back what was packed, so that packing it again gives what packing the originals does.
+
+        Parameters
+        ----------
+        own : mapping of str to sequence
+            The attributes that are not the same for all runs, which the record has (`Record.own`).
+        """
         form, attrs = self.form(), self.attrs
         whole = {name: self.whole(name) for name in form.variables}
-        return [
-            Row({name: values[row] for name, values in whole.items()}, form, attrs)
-            for row in range(self._file["run"].shape[0])
-        ]
+        rows = []
+        for row in range(self._file["run"].shape[0]):
+            its = {name: values[row] for name, values in (own or {}).items() if values[row] is not None}
+            rows.append(Row({name: values[row] for name, values in whole.items()}, form, {**attrs, **its}))
+        return rows
 
 
 def _about(entry: h5py.Dataset) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from copydyn.sweeps.atlas import Atlas, opened
+from copydyn.sweeps.atlas import FAILED, MISSED, OK, UNFINISHED, Atlas, opened
 from copydyn.sweeps.drive import Sign, signs_of_life
+from copydyn.sweeps.recipe import Recipe
 from copydyn.toml_text import one_line
 from copydyn.wording import duration
 
@@ -20,28 +22,56 @@ def status_of(folder: Path) -> str:
     """
     found = opened(folder)
     recipe, atlas = found.recipe, Atlas(found, look=False)
-    missing = failed = made = 0
-    for theory in range(len(recipe.theories)):
-        for number in range(recipe.strands_of_theory(theory)):
-            strand = recipe.strand(theory, number)
-            part = 0 if recipe.target else strand.first // recipe.replicas_a_run
-            record, row = atlas.record[theory, strand.point, part], atlas.row[theory, strand.point, part]
-            missing += record < 0
-            failed += record >= 0 and row < 0
-            made += row >= 0
     axes = " x ".join(f"{len(axis)} {', '.join(axis.keys)}" for axis in recipe.axes) or "one point"
-    lines = [f"{recipe.name}: {axes}; {', '.join(recipe.theories)}; {recipe.replicas} replicas, seed {recipe.seed}"]
-    total = recipe.strands
-    lines.append(f"  runs          {made} of {total} are there, {failed} failed, {missing} missing")
+    lines = [f"{recipe.name}: {axes}; {', '.join(recipe.theories)}; {_replicas(recipe)}, seed {recipe.seed}"]
+    words = list(_words_of_strands(recipe, atlas))
+    missing = words.count("") + words.count(UNFINISHED)
+    made, failed = len(words) - missing - words.count(FAILED), words.count(FAILED)
+    begun = f", {words.count(UNFINISHED)} of them begun" if UNFINISHED in words else ""
+    lines.append(f"  runs          {made} of {len(words)} are there, {failed} failed, {missing} missing{begun}")
     signs = signs_of_life(found.store)
     lines += [f"  {'at work' if sign.alive else 'ended':<12}  {_told(sign)}" for sign in signs]
     if missing and not any(sign.alive for sign in signs):
         lines.append(f"  go on with    python -m copydyn sweep {folder}")
     if found.runs.damaged:
         lines.append(f"  damaged       {len(found.runs.damaged)} records; python -m copydyn verify {folder} names them")
+    lines += _missed(recipe, atlas)
     for sentence, times in _faults(atlas):
         lines.append(f"  failed        {times} x {one_line(sentence)}")
     return "\n".join(lines)
+
+
+def _replicas(recipe: Recipe) -> str:
+    if recipe.target is None:
+        return f"{recipe.replicas} replicas"
+    until = f"until the largest standard error of {recipe.target.of} is below {recipe.target.error:g}"
+    return f"{recipe.replicas} replicas at a time {until}, {recipe.target.most} at most"
+
+
+def _words_of_strands(recipe: Recipe, atlas: Atlas) -> Iterator[str]:
+    """Say of each strand how far it is; of those with a target, whether that is reached."""
+    for theory in range(len(recipe.theories)):
+        for number in range(recipe.strands_of_theory(theory)):
+            strand = recipe.strand(theory, number)
+            if recipe.target is not None:
+                yield str(atlas.words[theory, strand.point])
+                continue
+            part = strand.first // recipe.replicas_a_run
+            failed = atlas.row[theory, strand.point, part] < 0
+            yield "" if atlas.record[theory, strand.point, part] < 0 else FAILED if failed else OK
+
+
+def _missed(recipe: Recipe, atlas: Atlas, most: int = 5) -> list[str]:
+    """Name points that have missed the target, each once where it is the same for a theory along an axis."""
+    lines = []
+    for theory in range(len(recipe.theories)):
+        strands = (recipe.strand(theory, number) for number in range(recipe.strands_of_theory(theory)))
+        for point in dict.fromkeys(strand.point for strand in strands):
+            if atlas.words[theory, point] == MISSED:
+                error, replicas = float(atlas.error[theory, point]), int(atlas.drawn[theory, point])
+                lines.append(f"  target missed {recipe.told_missed(theory, point, error, replicas)}")
+    more = [f"  target missed at {len(lines) - most} more points"] if len(lines) > most else []
+    return lines[:most] + more
 
 
 def _told(sign: Sign) -> str:

@@ -59,7 +59,7 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
+        self.folder = durable.place(folder)
         try:
             mark = durable.read(self.folder / "store.json", LARGEST_RECORD)
         except FileNotFoundError:
@@ -109,7 +109,7 @@ class Store:
         BadValue
             If it cannot be written, or holds something else.
         """
-        folder = Path(folder)
+        folder = durable.place(folder)
         mark = folder / "store.json"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -295,6 +295,15 @@ class Store:
                     path.unlink()
             except OSError:
                 continue
+
+    def checkpoints(self) -> list[Path]:
+        """Give the checkpoints of long runs, which are called after them."""
+        names = [os.path.splitext(entry) for entry in _sorted_entries(self.drafts)]
+        return [
+            self.drafts / f"{name}{suffix}"
+            for name, suffix in names
+            if suffix == ".checkpoint" and NAME.fullmatch(name)
+        ]
 
     # ---- the sweeps that were asked for
 

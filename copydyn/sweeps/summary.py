@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from copydyn.comparison import OF_THE_MEAN
 from copydyn.refusal import BadValue
 from copydyn.sweeps.atlas import Atlas, opened
 from copydyn.sweeps.foreseen import Foreseen
+from copydyn.sweeps.joining import joined
+from copydyn.sweeps.moments import Moments
 from copydyn.sweeps.opening import Layout, among, dimension_names
 from copydyn.sweeps.recipe import Strand
 from copydyn.sweeps.records import Record
-from copydyn.sweeps.rows import Form
-from copydyn.sweeps.work import reached
+from copydyn.sweeps.rows import Form, chances
 
 SERIES = ("max_deviation", "total_variation", "infidelity", "extinct", "energy")
 """Variables (replica, time) of a run whose means over replicas are wanted."""
@@ -49,9 +51,11 @@ def summary(folder: Path | str, *, laws: bool = True, progress: bool = False) ->
         ``energy_drift``, each with ``..._error``, the standard error of its mean (NaN for one replica), where the
         theories give them; ``probability (time, beable)`` with ``probability_error``; ``predicted_infidelity``, what
         finite N must give. Of each point: ``worst_deviation`` and ``worst_total_variation``, means over replicas of the
-        largest value on the way, with errors; ``replicas``; ``seconds``, the wall time of its runs; ``status``, "ok",
-        "unfinished" while replicas are missing, "" while all are, and the sentence of a run that has failed. Attributes
-        ``law``, what the prediction is or why there is none; scenario, seed, versions.
+        largest value on the way, with errors; ``replicas``; ``seconds``, the wall time of its runs; with a target,
+        ``target_error``, the error that was come to; the coordinate ``status``, "ok", "target missed", "unfinished"
+        while replicas are missing, "" while all are, and the sentence of a run that has failed. Of trajectories without
+        frequencies there is one ensemble, so that distances have no error. Attributes ``law``, what the prediction is
+        or why there is none; scenario, seed, versions.
 
     Raises
     ------
@@ -135,15 +139,17 @@ class Digest:
         numbers = np.ravel_multi_index(grid, self.shape) if places else np.array(0)
         flat = self.points(numbers.ravel(), ends=ends, progress=progress)
         data = {}
-        for name, variable in flat.data_vars.items():
-            dims = (*self.names, *variable.dims[1:])
-            data[name] = (dims, variable.values.reshape((*numbers.shape, *variable.shape[1:])), variable.attrs)
+        for name, variable in flat.variables.items():
+            if variable.dims[:1] == ("point",):
+                dims = (*self.names, *variable.dims[1:])
+                data[name] = (dims, variable.values.reshape((*numbers.shape, *variable.shape[1:])), variable.attrs)
+        status = {"status": data.pop("status")}
         outer = xr.Dataset(coords=self.layout.points()).isel(dict(zip(self.names, places)))
         for coordinate in outer.coords.values():
             coordinate.attrs.setdefault("long_name", str(coordinate.name))
             coordinate.attrs.setdefault("units", "1" if coordinate.dtype.kind == "U" else "as in the scenario")
-        inner = {name: (name, flat[name].values, flat[name].attrs) for name in flat.coords}
-        return xr.Dataset(data, {**outer.coords, **inner}, self.attrs)
+        inner = {name: (name, flat[name].values, flat[name].attrs) for name in flat.coords if name in flat.dims}
+        return xr.Dataset(data, {**outer.coords, **inner, **status}, self.attrs)
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -166,8 +172,7 @@ class Digest:
         if ends:
             inner.pop("time", None)
         tallies = _Tallies(numbers.size, 1 if ends else _length(inner, "time"), _length(inner, "beable"))
-        seconds, errors = np.zeros(numbers.size), np.full(numbers.size, np.nan)
-        last, faults = np.full(numbers.size, -1), np.full(numbers.size, "", dtype=object)
+        seconds, failed = np.zeros(numbers.size), np.zeros(numbers.size, bool)
         for group in self._groups(self.atlas.record[theory, point], self.atlas.row[theory, point], progress):
             self._open(group.record)
             assert self._record is not None
@@ -177,25 +182,22 @@ class Digest:
                 runs = [sound[row] for row in group.rows[made]]
                 places = group.places[made]
                 seconds[places] += [run.seconds for run in runs]
-                newer = last[places] < group.part
-                errors[places[newer]] = [run.error for run, new in zip(runs, newer) if new]
-                last[places] = np.maximum(last[places], group.part)
                 self._take(group.record, group.part, places, group.rows[made], tallies, ends)
             for place in group.places[~made].tolist():
-                entry = self._failed(int(theory[place]), int(point[place]), group.part)
-                faults[place] = entry[0] or faults[place]
-                seconds[place] += entry[1]
-        failed = faults != ""
+                failed[place] = True
+                seconds[place] += self._seconds_of_failing(int(theory[place]), int(point[place]), group.part)
+        self._join_again(tallies, theory, point, ends)
         data = tallies.variables(failed, self.atlas.forms.values())
         units = {"units": "1", "long_name": "replicas that there are"}
         data["replicas"] = ("point", tallies.replicas, units)
         data["seconds"] = ("point", seconds, {"units": "s", "long_name": "wall time of the runs of the point"})
-        status = self._status(theory, point, errors, faults)
-        about = {"units": "1", "long_name": "ok, unfinished, nothing yet, or why a run has failed"}
-        data["status"] = ("point", status, about)
+        data |= {name: ("point", values[theory, point], about) for name, (values, about) in self.layout.aims().items()}
         if self._foreseen is not None:
             self._foresee(data, theory, point, ends)
-        return xr.Dataset(data, {name: (name, values, about) for name, (values, about) in inner.items()})
+        coords: dict[str, Any] = {name: (name, values, about) for name, (values, about) in inner.items()}
+        for name, (values, about) in self.layout.status().items():
+            coords[name] = ("point", values[theory, point], about)
+        return xr.Dataset(data, coords)
 
     def _groups(self, record: np.ndarray, row: np.ndarray, progress: bool) -> Iterator[_Group]:
         """Give the runs file by file, and of one file those first that are the first of their point."""
@@ -217,15 +219,29 @@ class Digest:
         if self._record is None or self._record.name != name:
             self._record = self.atlas.store.record(name)
 
-    def _failed(self, theory: int, point: int, part: int) -> tuple[str, float]:
-        """Give why a run has failed, and after how many seconds."""
+    def _seconds_of_failing(self, theory: int, point: int, part: int) -> float:
+        """Give after how many seconds a run has failed."""
         recipe = self.recipe
         first = part * recipe.replicas_a_run
         most = recipe.target.most if recipe.target else recipe.replicas
         key = recipe.key(Strand(theory, point, first, 0), first, min(recipe.replicas_a_run, most - first))
         assert self._record is not None
         entry = next((entry for entry in self._record.entries if entry.key == key), None)
-        return ("failed", 0.0) if entry is None else (entry.fault, entry.seconds)
+        return 0.0 if entry is None else entry.seconds
+
+    def _join_again(self, tallies: _Tallies, theory: np.ndarray, point: np.ndarray, ends: bool) -> None:
+        """Measure the mean over all replicas where several runs have measured their own: distances are not means."""
+        for place in np.flatnonzero((self.atlas.row[theory, point] >= 0).sum(axis=-1) > 1).tolist():
+            at = int(theory[place]), int(point[place])
+            record, _ = self.atlas.runs(*at)[0]
+            form = self.atlas.form(record)
+            inner = self._inner(self.atlas.index.forms[record], form, ends)
+            for name, worst in zip(OF_THE_MEAN, WORST):
+                if name in form.variables and not form.each(name) and "frequency_deviation" in form.variables:
+                    values = joined(self.atlas, name, *at)
+                    assert values is not None
+                    tallies.put(name, place, values[inner.source], (inner.time,))
+                    tallies.put(worst, place, values.max(), ())
 
     def _take(
         self, number: int, part: int, places: np.ndarray, rows: np.ndarray, tallies: _Tallies, ends: bool
@@ -236,22 +252,30 @@ class Digest:
             return  # the same once more, which makes no mean any surer
         inner = self._inner(self.atlas.index.forms[number], form, ends)
         start, stop = int(rows.min()), int(rows.max()) + 1
-        for name, after in (*((name, name) for name in SERIES), ("frequency", "probability")):
-            source = "probability" if name not in form.variables and name == "frequency" else name
-            if source not in form.variables:
+
+        def read(name: str) -> np.ndarray:
+            return np.asarray(shelf.between(name, start, stop)[rows - start], dtype=float)
+
+        for name in SERIES:
+            if name not in form.variables:
                 continue
-            values = shelf.between(source, start, stop)[rows - start].astype(float)
-            if source == "probability":
-                values = values[:, None]
-            if after == "probability":
-                tallies.add(after, places, values[:, :, inner.source], (inner.time, inner.beable))
-                continue
-            tallies.add(after, places, values[..., inner.source], (inner.time,))
+            values = read(name)
+            if not form.each(name):
+                values = values[:, 0] if values.ndim == 3 else values  # older files repeat it for each replica
+            tallies.add(name, places, values[..., inner.source], (inner.time,), form.replicas)
             if name == "energy":
-                tallies.add("energy_drift", places, (values - values[..., :1])[..., inner.source], (inner.time,))
-        for name, of in WORST.items():
-            if of in form.variables:
-                tallies.add(name, places, shelf.between(of, start, stop)[rows - start].max(axis=-1), ())
+                drift = (values - values[..., :1])[..., inner.source]
+                tallies.add("energy_drift", places, drift, (inner.time,), form.replicas)
+            for worst, of in WORST.items():
+                if of == name:
+                    tallies.add(worst, places, values.max(axis=-1), (), form.replicas)
+        sampled = "frequency" in form.variables or (form.kind.sampled and "state" in form.variables)
+        source = ("frequency" if "frequency" in form.variables else "state") if sampled else "probability"
+        values = read(source)
+        chance = chances({source: values}) if sampled else values
+        assert chance is not None
+        chance = chance[..., inner.source, :]
+        tallies.add("probability", places, chance, (inner.time, inner.beable), form.replicas)
 
     def _inner(self, name: str, form: Form, ends: bool) -> _Inner:
         """Say where the times and labels of a form stand among those of the sweep."""
@@ -261,18 +285,6 @@ class Digest:
             source = np.array([times.size - 1]) if ends else np.arange(times.size)
             self._places[name, ends] = _Inner(source, time, among(labels, self.layout.inner["beable"][0]))
         return self._places[name, ends]
-
-    def _status(self, theory: np.ndarray, point: np.ndarray, errors: np.ndarray, faults: np.ndarray) -> np.ndarray:
-        recipe, replicas = self.recipe, self.layout.replicas[theory, point]
-        made = self.atlas.row[theory, point] >= 0
-        if recipe.target is None:
-            whole = made.all(axis=1)
-        else:
-            whole = np.array(
-                [bool(many) and reached(error, many, recipe.target) for many, error in zip(replicas.tolist(), errors)]
-            )
-        words = np.where(whole, "ok", np.where(made.any(axis=1), "unfinished", ""))
-        return np.where(faults != "", faults, words).astype(np.str_)
 
     def _foresee(self, data: dict[str, Any], theory: np.ndarray, point: np.ndarray, ends: bool) -> None:
         assert self._foreseen is not None
@@ -318,13 +330,22 @@ class _Tallies:
 
     def __init__(self, points: int, times: int, labels: int) -> None:
         self._points, self._times, self._labels = points, times, labels
-        self._moments: dict[str, _Moments] = {}
+        self._moments: dict[str, Moments] = {}
 
-    def add(self, name: str, places: np.ndarray, values: np.ndarray, inner: tuple[np.ndarray, ...]) -> None:
-        """Take in values (run, replica, ...) of runs at ``places``."""
+    def add(
+        self, name: str, places: np.ndarray, values: np.ndarray, inner: tuple[np.ndarray, ...], replicas: int
+    ) -> None:
+        """Take in values (run, replica, ...) of runs at ``places``, or means (run, ...) over so many replicas."""
         if name not in self._moments:
-            self._moments[name] = _Moments((self._points, *(self._times, self._labels)[: len(inner)]))
-        self._moments[name].add(places, values, inner)
+            self._moments[name] = Moments((self._points, *(self._times, self._labels)[: len(inner)]))
+        if values.ndim == 1 + len(inner):
+            self._moments[name].add_means(places, values, replicas, inner)
+        else:
+            self._moments[name].add(places, values, inner)
+
+    def put(self, name: str, place: int, values: np.ndarray, inner: tuple[np.ndarray, ...]) -> None:
+        """Put means that are known otherwise in the place of those that were taken in."""
+        self._moments[name].mean[np.ix_(np.array([place]), *inner)] = values
 
     @property
     def replicas(self) -> np.ndarray:
@@ -346,32 +367,6 @@ class _Tallies:
             data[name] = (dims, moments.mean, about)
             data[f"{name}_error"] = (dims, moments.error(), of)
         return data
-
-
-class _Moments:
-    """Number, mean and sum of squares about it, for each of many points (Chan, Golub and LeVeque)."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.number = np.zeros(shape[0], np.int64)
-        self.mean, self.squares = np.full(shape, np.nan), np.full(shape, np.nan)
-
-    def add(self, places: np.ndarray, values: np.ndarray, inner: tuple[np.ndarray, ...]) -> None:
-        """Take in values (run, replica, ...), each run at a place of its own."""
-        mean = values.mean(axis=1)
-        squares = ((values - mean[:, None]) ** 2).sum(axis=1)
-        where = np.ix_(places, *inner)
-        number, before = values.shape[1], self.number[places].reshape(-1, *[1] * len(inner))
-        old, total = self.mean[where], number + before
-        shift = np.where(before, mean - old, 0.0)
-        self.squares[where] = np.where(before, self.squares[where], 0.0) + squares + shift**2 * before * number / total
-        self.mean[where] = np.where(before, old + shift * number / total, mean)
-        self.number[places] += number
-
-    def error(self) -> np.ndarray:
-        """Give the standard error of the mean; NaN for one replica."""
-        number = self.number.reshape(-1, *[1] * (self.mean.ndim - 1))
-        alone = number < 2
-        return np.where(alone, np.nan, np.sqrt(self.squares / np.where(alone, 1, number - 1) / np.maximum(number, 1)))
 
 
 def _about(name: str, forms: Any) -> dict[str, str]:

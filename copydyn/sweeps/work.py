@@ -17,14 +17,15 @@ import numpy as np
 import xarray as xr
 
 from copydyn.made_by import made_by
-from copydyn.refusal import Refusal
+from copydyn.refusal import BadValue, Refusal
 from copydyn.runs import checkpoint
 from copydyn.runs.conduct import SHORT, Checkpoint, TimedOut, time_limit
 from copydyn.sweeps.builder import Plan, Run, builder_of
+from copydyn.sweeps.moments import Moments
 from copydyn.sweeps.packing import packed
-from copydyn.sweeps.recipe import Block, Recipe, Strand, Target
+from copydyn.sweeps.recipe import Block, Recipe, Strand, Target, targetless
 from copydyn.sweeps.records import Damaged, Entry, Record, name_of, named
-from copydyn.sweeps.rows import MOST_BYTES, Row, Shape, grouped
+from copydyn.sweeps.rows import MOST_BYTES, Row, Shape, chances, grouped, parted
 from copydyn.sweeps.shelf import Shelf
 from copydyn.sweeps.store import Store
 from copydyn.version import __version__
@@ -39,9 +40,6 @@ CHECKPOINT = 60.0
 """Seconds between the checkpoints of a long run."""
 
 _NO_LIMIT = nullcontext()
-
-FEWEST = 30
-"""Replicas before which a point is not taken to have reached its target: an error must be known to be believed."""
 
 MOST_HELD = 4 * MOST_BYTES
 """Bytes of runs that a worker keeps in memory until their block is whole; beyond, it reads them again."""
@@ -66,9 +64,11 @@ class Task(NamedTuple):
     timeout : float or None, seconds
         Of one run.
     only : int or None
-        Which strand of the block to make, without merging; all by default.
+        Which strand of the block to make by itself, as it may end the process.
     retry : bool
         Make runs that have failed once more.
+    span : (int, int) or None
+        Which strands of the block to make, without merging; all, and that, by default.
     """
 
     folder: str
@@ -78,14 +78,32 @@ class Task(NamedTuple):
     timeout: float | None = None
     only: int | None = None
     retry: bool = False
+    span: tuple[int, int] | None = None
+
+    @property
+    def strands(self) -> int:
+        """How many strands to make."""
+        start, stop = self.span or (self.block.start, self.block.stop)
+        return 1 if self.only is not None else stop - start
 
 
 class Outcome(NamedTuple):
-    """What a worker answers: strands done, runs that have failed, the first sentence of why."""
+    """What a worker answers.
+
+    Parameters
+    ----------
+    done, failed : int
+        Strands that are done, and runs that have failed.
+    sentence : str
+        Why the first one has.
+    missed : tuple of str
+        Points that have as many replicas as they may, and have missed the target all the same.
+    """
 
     done: int
     failed: int
     sentence: str = ""
+    missed: tuple[str, ...] = ()
 
 
 def work(task: Task) -> Outcome:
@@ -114,7 +132,9 @@ class _Desk:
 
     def __init__(self, task: Task, *, careful: bool = False) -> None:
         self.careful = careful
-        self.block, self.timeout, self.only = task.block, task.timeout, task.only
+        self.block, self.timeout = task.block, task.timeout
+        self.mine = slice(*(task.span or (None,))) if task.only is None else slice(task.only, task.only + 1)
+        self.merging = task.only is None and task.span is None
         self.store = Store(Path(task.folder))
         self.builder = builder_of(str(self.store.folder / "sweeps" / task.sweep))
         self.recipe = self.builder.recipe
@@ -138,13 +158,16 @@ class _Desk:
         self.unsettled: list[tuple[Plan, tuple[Run | None, str, str], float]] = []
         self.unsaved: list[str] = []
         self.order: list[str] = []
+        self.missed: list[str] = []
         self.kept = self.settled = time.monotonic()
-        for name in task.found:
+        found = task.found
+        if not all(map(self.store.has, found)):  # somebody has merged them just now
+            found += tuple(record.name for record in self.store.records({}) if record.block == self.block_name)
+        for name in dict.fromkeys(found):
             self._take_in(name)
 
     def work(self) -> Outcome:
-        mine = slice(None) if self.only is None else slice(self.only, self.only + 1)
-        strands, keys, values = self.strands[mine], self.keys[mine], self.values[mine]
+        strands, keys, values = self.strands[self.mine], self.keys[self.mine], self.values[self.mine]
         if self.recipe.target is not None:
             for strand in strands:
                 self._until_sure(strand, self.recipe.target)
@@ -160,10 +183,10 @@ class _Desk:
                 self._run(plan)
                 self._now_and_then()
         self._flush(last=True)
-        if self.only is None:
+        if self.merging:
             self._merge()
         faults = [self.entries[key].fault for key in self.order if self.entries[key].fault]
-        return Outcome(len(strands), len(faults), *faults[:1])
+        return Outcome(len(strands), len(faults), faults[0] if faults else "", tuple(self.missed))
 
     def _take_in(self, name: str) -> None:
         try:
@@ -184,20 +207,22 @@ class _Desk:
 
     def _until_sure(self, strand: Strand, target: Target) -> None:
         """Make as many runs as it takes to reach the target."""
-        moments, first, values = _Moments(target.of), strand.first, self.recipe.values(strand.point)
+        aim, first, values = Aim(target.of), strand.first, self.recipe.values(strand.point)
         while True:
             replicas = min(strand.replicas, target.most - first)
             key = self.recipe.key(strand, first, replicas, values)
             self.order.append(key)
             if key not in self.entries:
                 self._run(self._plan(strand, values, key, first, replicas))
-                self._settle(moments)
+                self._settle(aim)
             elif not self.entries[key].fault:
-                moments.add(self._row(key))
+                aim.add(self._row(key))
             entry = self.entries[key]
             first += replicas
             self._now_and_then()
-            if entry.fault or reached(entry.error, first, target):
+            if entry.fault or target.over(entry.error, first):
+                if not entry.fault and not target.met(entry.error, first):
+                    self.missed.append(self.recipe.told_missed(strand.theory, strand.point, entry.error, first))
                 break
 
     def _plan(self, strand: Strand, values: dict[str, Any], key: str, first: int, replicas: int) -> Plan:
@@ -221,15 +246,15 @@ class _Desk:
         elif now - self.settled > SETTLE:
             self._settle()
 
-    def _settle(self, moments: _Moments | None = None) -> None:
+    def _settle(self, aim: Aim | None = None) -> None:
         """Measure what runs have given."""
         for plan, (run, fault, detail), seconds in self.unsettled:
             row, error = None, None
             if run is not None:
                 row, fault, detail = self._tried(self.builder.row, run)
-            if moments is not None and row is not None:
-                moments.add(row)
-                error = moments.error()
+            if aim is not None and row is not None:
+                _, fault, detail = self._tried(aim.add, row)
+                row, error = (row, aim.error()) if not fault else (None, None)
             name = self.recipe.theories[plan.strand.theory]
             key, said = plan.key, round(seconds, 6)
             self.entries[key] = Entry(key, name, plan.values, plan.first, plan.replicas, said, fault, error, detail)
@@ -264,7 +289,7 @@ class _Desk:
 
     def _read(self, name: str) -> None:
         record = self.store.record(name)
-        rows = iter(Shelf(self.store.content(record)).rows() if record.sha256 else ())
+        rows = iter(Shelf(self.store.content(record)).rows(record.own) if record.sha256 else ())
         for entry in record.entries:
             self._hold(entry.key, None if entry.fault else next(rows))
 
@@ -280,7 +305,7 @@ class _Desk:
         self._settle()
         if not self.unsaved:
             return
-        whole = last and not self.pieces and self.only is None
+        whole = last and not self.pieces and self.merging
         for keys in self._grouped(self.unsaved):
             self._commit(keys, whole=whole)
         self.unsaved = []
@@ -320,14 +345,15 @@ class _Desk:
     def _commit(self, keys: Sequence[str], *, whole: bool) -> None:
         entries = [self.entries[key] for key in keys]
         sound = [(entry, self._row(entry.key)) for entry in entries if not entry.fault]
-        content, form = b"", ""
+        content, form, said = b"", "", about(self.recipe)
         if sound:
             columns: dict[str, list[Any]] = {key: [entry.point[key] for entry, _ in sound] for key in sound[0][0].point}
             columns["replica_first"] = [entry.first for entry, _ in sound]
             attrs = {"scenario": self.builder.scenario, "sweep_seed": self.recipe.seed}
             content = packed([row for _, row in sound], columns, attrs)
             form = sound[0][1].form.shape.form
-        record = self.store.commit(self.block_name, entries, content, form, about(self.recipe), whole=whole)
+            said["attributes"], said["own"] = parted([row.attrs for _, row in sound])
+        record = self.store.commit(self.block_name, entries, content, form, said, whole=whole)
         self.pieces[record.name] = record
         for key in keys:
             self.homes[key] = record.name
@@ -336,11 +362,6 @@ class _Desk:
 def block_name(recipe: Recipe, block: Block) -> str:
     """Name a block after its strands, so that the same block is known again."""
     return named(recipe.key(strand, strand.first, strand.replicas) for strand in recipe.strands_of(block))
-
-
-def reached(error: float | None, replicas: int, target: Target) -> bool:
-    """Tell whether a point has enough replicas, or as many as it may have."""
-    return replicas >= target.most or (replicas >= FEWEST and error is not None and error <= target.error)
 
 
 def about(recipe: Recipe) -> dict[str, Any]:
@@ -354,34 +375,43 @@ def about(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-class _Moments:
-    """Mean and spread over replicas of what a target is about, run by run."""
+class Aim:
+    """How sure the mean over replicas is that a target is about, run by run.
+
+    Parameters
+    ----------
+    of : {"probability", "max_deviation", "total_variation", "infidelity"}
+    """
 
     def __init__(self, of: str) -> None:
-        self.of = {"probability": "frequency"}.get(of, of)
-        self.number, self.mean, self.squares = 0, np.zeros(()), np.zeros(())
-        self.certain = False
+        self.of, self.moments, self.certain = of, Moments((1,)), False
 
     def add(self, row: Row) -> None:
-        """Take in the replicas of a run (Chan, Golub and LeVeque's update)."""
-        if self.of in row.values:
-            values = np.asarray(row.values[self.of], dtype=float)
-        elif self.of == "frequency" and "state" in row.values:
-            values = np.sum(row.values["state"] ** 2, axis=-1)  # |psi|^2 of each trajectory, of its two parts
-        else:
-            self.certain = True  # a theory that draws no numbers
+        """Take in the replicas of a run.
+
+        Raises
+        ------
+        BadValue
+            If they have no such value of their own, so that its mean has no error.
+        """
+        if row.form.kind.certain:
+            self.certain = True
             return
-        number, mean = len(values), values.mean(axis=0)
-        squares = ((values - mean) ** 2).sum(axis=0)
-        total, shift = self.number + number, mean - self.mean
-        self.squares = self.squares + squares + shift**2 * self.number * number / total
-        self.mean = self.mean + shift * number / total
-        self.number = total
+        values = self._of_each(row)
+        if values is None:
+            raise BadValue(targetless(self.of, str(row.attrs.get("theory", "the theory"))))
+        if self.moments.number[0] == 0:
+            self.moments = Moments((1, *values.shape[1:]))
+        self.moments.add([0], np.asarray(values, dtype=float)[None])
+
+    def _of_each(self, row: Row) -> np.ndarray | None:
+        """Give the value of each replica, (replica, ...), if they have any."""
+        if self.of == "probability":
+            return chances(row.values)
+        return row.values[self.of] if self.of in row.values and row.form.each(self.of) else None
 
     def error(self) -> float:
         """Largest standard error of the mean; infinite for one replica."""
         if self.certain:
             return 0.0
-        if self.number < 2:
-            return math.inf
-        return float(np.sqrt(np.max(self.squares) / (self.number - 1) / self.number))
+        return float(np.max(self.moments.error())) if self.moments.number[0] > 1 else math.inf
