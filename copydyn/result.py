@@ -183,15 +183,18 @@ def settled(result: xr.Dataset) -> xr.Dataset:
         return result
     replicas, status = int(result["replicas"]), str(result["status"].values)
     if replicas == 0:
-        raise BadValue(f"a point of a sweep must be there to be a result, but: {status or 'it is not made yet'}")
+        raise BadValue(f"a point of a sweep must be there to be a result, but: {status or 'it is not made yet.'}")
     point = result.drop_vars([name for name in (_SWEPT, "replicas", "target_error") if name in result]).load()
     there = point["probability"].notnull()
     point = point.isel(time=there.any("beable").values, beable=there.any("time").values)
     sizes = {"replica": replicas, "beable_": point.sizes["beable"]}
     point = point.isel({name: slice(size) for name, size in sizes.items() if name in point.dims})
     point = point.drop_vars([name for name, one in point.data_vars.items() if bool(one.isnull().all())])
+    if "replica" in point.dims:
+        point = point.assign_coords(status=("replica", np.full(point.sizes["replica"], "ok"), point["status"].attrs))
     attrs = {name: value for name, value in result.attrs.items() if name != "store"}
-    return point.assign_attrs({**attrs, **json.loads(str(result[_SWEPT].values)), "replicas": replicas})
+    point.attrs = {**attrs, **json.loads(str(result[_SWEPT].values)), "replicas": replicas}
+    return point
 
 
 def arrays(result: xr.Dataset) -> dict[str, np.ndarray]:

@@ -19,6 +19,7 @@ from copydyn.__main__ import main
 from copydyn.scenario import load
 from copydyn.sweeps import builder as building
 from copydyn.sweeps import crew, drive, work
+from copydyn.sweeps import recipe as recipe_module
 from copydyn.sweeps.api import axes_of
 from copydyn.sweeps.checks import verified
 from copydyn.sweeps.crew import Crew
@@ -413,17 +414,17 @@ def test_a_target_meets_its_error_as_often_as_it_says(monkeypatch):
     def covered():
         found = 0
         for values in rows:
-            moments, target = work._Moments("probability"), work.Target(0.016, most)
+            aim, target = work.Aim("probability"), work.Target(0.016, most)
             for stop in range(8, most + 1, 8):
-                moments.add(Row({"frequency": values[stop - 8 : stop]}, Form(Frame({}), {}), {}))
-                if work.reached(moments.error(), stop, target):
+                aim.add(Row({"frequency": values[stop - 8 : stop]}, Form(Frame({}), {}), {}))
+                if target.over(aim.error(), stop):
                     break
             assert stop < most
-            found += abs(values[:stop].mean() - truth) < 1.96 * moments.error()
+            found += abs(values[:stop].mean() - truth) < 1.96 * aim.error()
         return found
 
     assert_share(covered(), points, 0.95, detects=0.90)
-    monkeypatch.setattr(work, "FEWEST", 8)
+    monkeypatch.setattr(recipe_module, "FEWEST", 8)
     control = covered()
     with pytest.raises(AssertionError, match=r"against 0\.95"):
         assert_share(control, points, 0.95, detects=0.90)
@@ -638,8 +639,7 @@ def test_thermalisation_and_collapse_are_swept_as_copies_are(here):
     for name, kind in (("OQT", THEORIES["OQT"]), ("SUV", THEORIES["SUV"])):
         alone = kind(0.2).evolve(load("rivals.toml").experiment, seed=4, replicas=4)
         point = found.sel(theory=name, rate=0.2)
-        np.testing.assert_array_equal(point.state.isel(part=0), alone.state.real)
-        np.testing.assert_array_equal(point.state.isel(part=1), alone.state.imag)
+        np.testing.assert_array_equal(point.state, alone.state)
         np.testing.assert_array_equal(point.probability, alone.probability)
     run("target", "theory.rate=0.2", scenario="rivals.toml", fixed=(), replicas=16, target_error=0.01, max_replicas=64)
     assert open_sweep("target")["replicas"].sel(theory="SUV") > 16

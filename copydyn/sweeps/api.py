@@ -208,8 +208,8 @@ def _source_of(scenario: Any) -> str | Source:
         return Source(scenario.name, scenario.name, json_copy(scenario.tables), {})
     if not isinstance(scenario, (str, Path)):
         raise BadType(
-            "scenario must be a scenario's name, the path of its file, or a Scenario, whose keys a sweep changes, but is "
-            f"of type {type(scenario).__name__}; write a scenario, or evolve the experiments one by one."
+            "scenario must be a scenario's name, the path of its file, or a Scenario, whose keys a sweep changes, but "
+            f"is of type {type(scenario).__name__}; write a scenario, or evolve the experiments one by one."
         )
     return str(scenario) if isinstance(scenario, str) else str(scenario.absolute())
 
