@@ -175,7 +175,7 @@ class _Drive:
         self.empty = len(self.index) == 0
         self.retry = retry
         self.asked = 0
-        self.merging = False
+        self.split = self.merging = False  # blocks are worked on in pieces, which are being merged
         # tasks whose worker died, by block and span, with the strands that are still open
         self.suspects: dict[tuple[int, tuple[int, int] | None], list[int]] = {}
         self.deaths: dict[tuple[int, tuple[int, int] | None], int] = {}
@@ -184,8 +184,9 @@ class _Drive:
     def go(self) -> Tally:
         try:
             self._work_off(self._missing())
-            self.merging = True
-            self._work_off(self._in_pieces())
+            if self.split:
+                self.merging = True
+                self._work_off(self._in_pieces())
             self.team.close()
             self.life.clear()
         except KeyboardInterrupt:
@@ -235,7 +236,9 @@ class _Drive:
         """Give tasks for what is missing, and for blocks that are in pieces still."""
         for block, span in self._units():
             for piece in pieces(span, share(self.tally.total, self.team.most, self.recipe.block_size)):
-                task = self._task(Unit(block, piece))
+                unit = Unit(block, piece)
+                self.split |= not unit.whole
+                task = self._task(unit)
                 if task is not None:
                     yield task
 
