@@ -154,7 +154,7 @@ class _View:
         if time != "mean" and (isinstance(time, bool) or not isinstance(time, int)):
             raise BadValue(f"time must be the number of a save time or 'mean', but is {time!r}.")
         self.summary, self.of, self.time = summary, of, time
-        self.axes = [str(name) for name in summary["status"].dims]
+        self.axes = [str(name) for name in summary["replicas"].dims]
         self.fixed = {self.name_of(name, also=("beable",)): value for name, value in at.items()}
         self.notes: list[str] = []
 
@@ -181,7 +181,7 @@ class _View:
     def found(self, chosen: xr.Dataset, dims: Sequence[str]) -> Found:
         """Give values over ``dims``, with ``time`` among them or not."""
         over_time = "time" in chosen[self.of].dims
-        rows = [str(name) for name in chosen["status"].dims]
+        rows = [str(name) for name in chosen["replicas"].dims]
         predicted = "predicted_infidelity" if self.of == "infidelity" else ""
         arrays = []
         for name in (self.of, f"{self.of}_error", predicted):
@@ -193,7 +193,7 @@ class _View:
         order = [rows.index(name) for name in dims if name != "time"]
         if "time" in dims:
             order.append(len(rows))
-        status = chosen["status"].values.transpose(order[: len(rows)])
+        status = chosen["status"].broadcast_like(chosen["replicas"]).values.transpose(order[: len(rows)])
         values, errors, law = (array.transpose(order) for array in arrays)
         return Found(values, errors, law, ~np.isin(status, SOUND), status == "")
 
