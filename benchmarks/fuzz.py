@@ -177,7 +177,7 @@ class Here:
     """The workers of a sweep, in this process."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size = self.most = size
         self._asked: list[Task] = []
 
     def ask(self, task: Task) -> None:
