@@ -208,7 +208,7 @@ def test_what_a_dead_worker_has_left_of_a_block_is_found_and_merged(tmp_path):
     (out / "drafts" / "token").touch()
     (out / "drafts" / f"{block.number}.token").touch()
     said = json.loads(errand.run(errand.told(task, token="token", guarded=False)))
-    assert said == {"outcome": [4, 0, ""], "fault": "", "bug": "", "unfit": ""}
+    assert said == {"outcome": [4, 0, "", []], "fault": "", "bug": "", "unfit": ""}
     (out / "drafts" / "token").unlink()
     assert nothing_else_in(out)
     assert set(files_of(out).items()) < set(files_of(whole).items())
