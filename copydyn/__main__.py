@@ -40,7 +40,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: see `copydyn.exit_codes`."""
-    terminal = Terminal()
+    terminal = Terminal(lambda text: fitted(text, columns()))
     try:
         return terminal.settled(_run(argv, terminal))
     except SystemExit as end:  # of the parser

@@ -8,16 +8,23 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from copydyn.exit_codes import DONE, NOT_TOLD
-from copydyn.layout import columns, fitted
 
 
 class Terminal:
-    """Prints, and goes on where that fails."""
+    """Prints, and goes on where that fails.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    fit : callable
+        Lays out what is said for the screen.
+    """
+
+    def __init__(self, fit: Callable[[str], str] = str) -> None:
+        self._fit = fit
         self._lost = ""
         self._closed = sys.stdout is None
         _fill_gaps()
@@ -31,7 +38,7 @@ class Terminal:
             self._lost = self._lost or "it is closed"
             return
         try:
-            print(fitted(text, columns()), flush=True)
+            print(self._fit(text), flush=True)
         except BrokenPipeError:
             _lead_nowhere(sys.stdout)
         except (OSError, ValueError) as cause:  # of a stream that has been closed from within, the latter
