@@ -1,7 +1,7 @@
 """Is the mean of n/N right to the order 1/N, with the default step, in the engines of counted copies?
 
 Run ``python benchmarks/mean_at_order_one_over_n.py``; it takes ten minutes on one core (``--runs 0.2``: a fifth of the
-runs). The law, with rho = |psi|^2, h = H/hbar, r_ab = 2 |Im(psi_a* h_ab psi_b)| and s_a = sum_b r_ab, is
+runs; ``--seed 3``: others; ``--case family``: the cases with this in their name). The law, with rho = |psi|^2, h = H/hbar, r_ab = 2 |Im(psi_a* h_ab psi_b)| and s_a = sum_b r_ab, is
 
     N (E[n_a/N] - rho_a) -> C_aa,    dC/dt = -i[h, C] - Gamma o (psi psi^+),    C(0) = 0,    o: entry by entry,
     Gamma_ab = (s_a/rho_a^2 + s_b/rho_b^2)/8 + r_ab/(4 rho_a rho_b), a != b,    Gamma_aa = 0
@@ -116,13 +116,13 @@ def experiment_of(case: Case) -> Experiment:
     return Experiment.of(pulses, case.ket, [0.0, span], hbar=case.hbar)
 
 
-def measured(case: Case, copies: int, share: float) -> tuple[float, float, int, float]:
+def measured(case: Case, copies: int, share: float, seed: int) -> tuple[float, float, int, float]:
     """N (mean of n/N - rho) and its standard error, runs, and microseconds of processor time a run."""
     theory, experiment, rho = CopyDynamics(copies, **case.engine), experiment_of(case), law(case)[0]
     assert np.allclose(copies * np.abs(case.ket) ** 2, np.round(copies * np.abs(case.ket) ** 2))
     first = theory.evolve(experiment, seed=1, replicas=500).counts.values[:, -1, case.label]
     runs = max(500, int(share * np.var(first) / SPREAD**2))
-    seconds, found = timed(theory.evolve, experiment, seed=2, replicas=runs)
+    seconds, found = timed(theory.evolve, experiment, seed=seed, replicas=runs)
     counts = found.counts.values[:, -1, case.label]
     return counts.mean() - copies * rho, counts.std(ddof=1) / np.sqrt(runs), runs, 1e6 * seconds / runs
 
@@ -135,13 +135,15 @@ def limit(copies: list[int], bias: list[float], error: list[float]) -> tuple[flo
 
 
 def main() -> None:
-    share = float(sys.argv[sys.argv.index("--runs") + 1]) if "--runs" in sys.argv else 1.0
+    share, seed, wanted = float(option("--runs", "1")), int(option("--seed", "2")), option("--case", "")
     rows = []
     for case in cases():
+        if wanted not in case.name:
+            continue
         _, expected, least = law(case)
         found = []
         for copies in case.copies:
-            bias, error, runs, cost = measured(case, copies, share)
+            bias, error, runs, cost = measured(case, copies, share, seed)
             found.append((copies, bias, error))
             numbers = (f"{least:.3f}", str(copies), f"{runs:.1e}", f"{cost:.0f}", f"{bias:.3f} +- {error:.3f}")
             rows.append((case.name, *numbers, f"{expected:.3f}", f"{(bias - expected) / error:+.1f}"))
@@ -162,6 +164,10 @@ def main() -> None:
             way = "fourth order" if curved else "second order"
             rows.append((f"{case.name}, {way}", *(f"{error:.1e}" for error in errors), f"{slopes[-1]:.2f}"))
     print(table(("error of n/N by the mean flow of steps of", *map(str, steps), "slope"), rows))
+
+
+def option(name: str, default: str) -> str:
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
 
 
 def mean_flow_error(case: Case, step: float, curved: bool) -> np.ndarray:

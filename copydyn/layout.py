@@ -83,7 +83,8 @@ def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
 def _fitting(rows: Sequence[Sequence[str]], room: int) -> list[int]:
     """Give each column its width, the widest ones less than they ask for where there is too little room."""
     widths = [max(map(len, column)) for column in zip(*rows)]
-    least = [max(len(part) for cell in column for part in _held(cell).split()) for column in zip(*rows)]
+    parts = ([len(part) for cell in column for part in _held(cell).split()] for column in zip(*rows))
+    least = [max(lengths, default=0) for lengths in parts]  # a column may be empty
     while sum(widths) > room and widths != least:
         broken = [number for number in range(len(widths)) if widths[number] > least[number]]
         widths[max(broken, key=widths.__getitem__)] -= 1

@@ -234,7 +234,7 @@ def test_a_theory_gives_the_same_bytes_beside_others_as_alone_and_again(here):
 
 
 def test_many_theories_have_a_block_each(here, capsys):
-    tables = [f"[[theory]]\nname = 'number {number} {'x' * 20}'\ncopies = {number}00\n" for number in range(1, 5)]
+    tables = [f"[[theory]]\nname = 'number {number} {'x' * 20}'\ncopies = {number}000\n" for number in range(1, 5)]
     text = RIVALS[: RIVALS.index("[[theory]]")] + "".join(tables) + "[run]\nreplicas = 2\nseed = 1\n"
     Path("mine.toml").write_text(text)
     assert main(["scenario", "mine.toml", "--no-plot"]) == 0
