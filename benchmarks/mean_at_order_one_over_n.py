@@ -1,7 +1,8 @@
 """Is the mean of n/N right to the order 1/N, with the default step, in the engines of counted copies?
 
 Run ``python benchmarks/mean_at_order_one_over_n.py``; it takes ten minutes on one core (``--runs 0.2``: a fifth of the
-runs; ``--seed 3``: others; ``--case family``: the cases with this in their name). The law, with rho = |psi|^2, h = H/hbar, r_ab = 2 |Im(psi_a* h_ab psi_b)| and s_a = sum_b r_ab, is
+runs; ``--seed 3``: others; ``--case family``: the cases with this in their name). The law, with rho = |psi|^2,
+h = H/hbar, r_ab = 2 |Im(psi_a* h_ab psi_b)| and s_a = sum_b r_ab, is
 
     N (E[n_a/N] - rho_a) -> C_aa,    dC/dt = -i[h, C] - Gamma o (psi psi^+),    C(0) = 0,    o: entry by entry,
     Gamma_ab = (s_a/rho_a^2 + s_b/rho_b^2)/8 + r_ab/(4 rho_a rho_b), a != b,    Gamma_aa = 0
