@@ -32,10 +32,13 @@ BYSTANDERS = (
     "copydyn.sweeps",
     # words, files, and what is said in vain
     "copydyn.durable",
+    "copydyn.exit_codes",
+    "copydyn.layout",
     "copydyn.made_by",
     "copydyn.refusal",
     "copydyn.source",
     "copydyn.store",
+    "copydyn.terminal",
     "copydyn.toml_text",
     "copydyn.version",
     "copydyn.wording",

@@ -147,7 +147,7 @@ def test_ctrl_c_ends_soon_and_the_same_command_goes_on(tmp_path):
     assert "Traceback" not in said.decode()
 
     again = subprocess.run([*command, *changes, "--out", str(broken)], env=environment, capture_output=True, check=True)
-    assert f"going on from {kept}" in again.stdout.decode()
+    assert f"going on from {kept}" in " ".join(again.stdout.decode().split())  # a long path has a line of its own
     assert not list(broken.glob("*.checkpoint"))
     one, other = (xr_bytes(folder / "rabi-001" / "result.nc") for folder in (whole, broken))
     assert one.identical(other)

@@ -16,7 +16,7 @@ from copydyn.inputs import as_whole
 from copydyn.kernels.reducing import transform_all
 from copydyn.refusal import BadValue
 from copydyn.runs import room
-from copydyn.runs.conduct import Checkpoint, Part, conduct
+from copydyn.runs.conduct import Checkpoint, Part, as_jobs, conduct
 from copydyn.runs.cost import warn_if_long
 from copydyn.runs.recording import MOST_NUMBERS
 from copydyn.streams import run_fingerprint, streams
@@ -217,7 +217,7 @@ def play(
     BadValue
         If they would not fit into memory.
     """
-    first = as_whole(first, "first")
+    first, jobs = as_whole(first, "first"), as_jobs(jobs)
     width = course.start.size if course.rows is None else course.rows.shape[1]
     shape = (replicas, experiment.tlist.size, width)
     require_room(experiment, replicas, width)

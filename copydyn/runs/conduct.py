@@ -118,6 +118,11 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C, with a sentence that says how far the run has come and what is kept."""
 
 
+def as_jobs(jobs: Any) -> int:
+    """Give a number of threads."""
+    return as_whole(jobs, "jobs", least=1, most=MOST_JOBS)
+
+
 def conduct(
     parts: Sequence[Part],
     run: bytes,
@@ -150,7 +155,7 @@ def conduct(
     TimedOut
         Where a `time_limit` is over.
     """
-    jobs = as_whole(jobs, "jobs", least=1, most=MOST_JOBS)
+    jobs = as_jobs(jobs)
     stage = _Stage(parts, run, keep, min(jobs, len(parts)))
     stage.restore()
     bar = _Bar(progress, span, parts)

@@ -42,7 +42,7 @@ from copydyn.observables import energies, expectations
 from copydyn.refusal import BadType, BadValue
 from copydyn.rules import Rule
 from copydyn.runs import engines, room
-from copydyn.runs.conduct import Checkpoint, Part, conduct
+from copydyn.runs.conduct import Checkpoint, Part, as_jobs, conduct
 from copydyn.runs.cost import LOOKED_UP, UNALIGNED, UNIT, WITH_MOMENTA, Count, count, warn_if_long
 from copydyn.runs.courses import Advance, AdvanceAll, Replica, Replicas, plan_of
 from copydyn.runs.engines import Kernels, Leaping
@@ -397,7 +397,7 @@ class CopyDynamics:
         as_experiment(experiment)
         replicas = as_whole(replicas, "replicas", least=1)
         first = as_whole(first, "first", most=MOST_NUMBERS)
-        seed = as_seed(seed)
+        seed, jobs = as_seed(seed), as_jobs(jobs)
         settled = self.resolved(experiment)
         if settled.engine == "meanfield":
             return settled._mean_field(experiment, seed)
