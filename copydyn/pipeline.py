@@ -151,7 +151,8 @@ def _require(name: str, theory: Theory, scenario: Scenario) -> None:
     except Refusal as refusal:
         if len(scenario.theories) == 1:
             raise
-        raise type(refusal)(f"theory '{name}': {refusal}") from None
+        whose = f"theory '{name}': "
+        raise type(refusal)(f"{whose}{refusal}", in_scenario=f"{whose}{refusal.in_scenario}") from None
 
 
 def _evolved(

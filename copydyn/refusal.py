@@ -7,8 +7,9 @@ a fault of copydyn itself and keeps its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class Refusal(Exception):
@@ -25,9 +26,15 @@ class Refusal(Exception):
         super().__init__(sentence)
         self.in_scenario = in_scenario or sentence
 
-    def __reduce__(self) -> tuple[type[Refusal], tuple[str], dict[str, str]]:
-        """Let it be sent between processes, whatever the parameters of the class."""
-        return type(self), (str(self),), self.__dict__
+    def __reduce__(self) -> tuple[Callable[..., Refusal], tuple[type[Refusal], str, dict[str, Any]]]:
+        """Let it be copied and sent between processes, whatever the class asks for when one is made."""
+        return _again, (type(self), str(self), self.__dict__)
+
+
+def _again(kind: type[Refusal], sentence: str, attributes: dict[str, Any]) -> Refusal:
+    refusal = kind.__new__(kind, sentence)
+    refusal.__dict__.update(attributes)
+    return refusal
 
 
 class BadValue(Refusal, ValueError):

@@ -1,5 +1,6 @@
 """Refusals speak the language of who asked: keys and commands to a scenario, calls to Python."""
 
+import copy
 import re
 
 import numpy as np
@@ -9,6 +10,7 @@ from copydyn import Experiment, copysolve
 from copydyn.__main__ import main
 from copydyn.refusal import BadValue, Refusal
 from copydyn.rules import Rule
+from copydyn.source import BadScenario
 from copydyn.theories import CopyDynamics, Schrodinger
 
 PYTHON = re.compile(r"\w\(\w+=|=True|=False|Preparation|Experiment|\.full\(|\.dag\(")
@@ -71,3 +73,12 @@ def test_python_is_advised_in_its_own_language(call, sentence, refuses):
 def test_a_refusal_says_the_same_to_both_where_it_says_nothing_else():
     assert Refusal("No.").in_scenario == "No."
     assert BadValue("No.", in_scenario="Nein.").in_scenario == "Nein."
+
+
+def test_a_refusal_can_be_copied():
+    """Between processes it is: a scenario's was made of the letters of its sentence."""
+    for refusal in (BadValue("No.", in_scenario="Nein."), BadScenario(["One fault.", "Another."])):
+        again = copy.deepcopy(refusal)
+        assert type(again) is type(refusal)
+        assert str(again) == str(refusal)
+        assert again.__dict__ == refusal.__dict__

@@ -218,8 +218,13 @@ OQT_TOP = TOP.replace("copies = 1e3", 'kind = "OQT"\nrate = 0.5\nscheme = "ensem
 def test_a_list_of_rows_is_a_matrix_and_no_list_of_pairs(written):
     """[[0.5, 0], [0, 0.5]] was read as (0.5, 0.5j)."""
     found = {}
-    for weights in ("[0.7, 0.3]", "[[0.5, 0.1], [0.1, 0.5]]", '[[0.5, "0.1j"], [[0, -0.1], 0.5]]'):
-        scenario = load(written(f'window = {{rule = "given", weights = {weights}}}', OQT_TOP))
+    for coupling, weights in (
+        ("0.5", "[0.7, 0.3]"),
+        ("0.5", "[[0.5, 0.1], [0.1, 0.5]]"),
+        ('"0.5j"', '[[0.5, "0.1j"], [[0, -0.1], 0.5]]'),
+    ):
+        changes = ["system.detuning=0", f"system.coupling={coupling}"]  # with which the matrices commute
+        scenario = load(written(f'window = {{rule = "given", weights = {weights}}}', OQT_TOP), changes)
         found[weights] = next(iter(scenario.theories.values())).window.weights
     assert list(found.values()) == [(0.7, 0.3), ((0.5, 0.1), (0.1, 0.5)), ((0.5, 0.1j), (-0.1j, 0.5))]
 

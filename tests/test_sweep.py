@@ -258,6 +258,9 @@ class Moody:
     def name(self) -> str:
         return "Moody"
 
+    def require(self, experiment, replicas=1):
+        """Take any."""
+
     def evolve(self, experiment, seed=None, replicas=1, *, first=0, progress=False, jobs=1, keep=None):
         if self.mood == "refuses":
             raise copydyn.refusal.BadValue("mood must be good, but is not; cheer up.")

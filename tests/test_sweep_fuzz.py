@@ -64,6 +64,7 @@ def test_mutated_scenario_files(content):
 
 
 @MANY
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @given(wild.RAW)
 def test_raw_bytes(content):
     verdict(lambda: load(written(content)))

@@ -96,7 +96,7 @@ def test_a_point_on_its_way_to_a_target_is_committed_in_pieces_too(tmp_path, mon
     monkeypatch.setattr(working, "FLUSH", 0.0)
     run(tmp_path / "pieces", "theory.copies=20", **how)
     assert files(tmp_path / "pieces") == files(tmp_path / "one")
-    assert [more["whole"] for more in committed].count(False) > 3, "what is done of it is safe"
+    assert [more["whole"] for more in committed].count(False) >= 3, "what is done of it is safe"
 
 
 class Killed(BaseException):

@@ -170,8 +170,10 @@ RING = ring(12)
 def test_a_ket_is_taken_as_it_is(refuses):
     assert np.allclose(ket_of(preparations.ket(two_level(), [0.6, 0.8j]), two_level()), [0.6, 0.8j])
     assert np.allclose(ket_of(preparations.ket(two_level(), [3, 4j], normalise=True), two_level()), [0.6, 0.8j])
-    refuses(lambda: ket_of(preparations.ket(two_level(), [3, 4]), two_level()), ValueError, "psi0 must be normalised")
-    refuses(lambda: ket_of(preparations.ket(two_level(), "up"), two_level()), TypeError, "psi0 must be an array")
+    refuses(
+        lambda: ket_of(preparations.ket(two_level(), [3, 4]), two_level()), ValueError, "amplitudes must be normalised"
+    )
+    refuses(lambda: ket_of(preparations.ket(two_level(), "up"), two_level()), TypeError, "amplitudes must be an array")
 
 
 @pytest.mark.parametrize("evenness", [0.0, 1.0, 3.0])
