@@ -16,6 +16,9 @@ LONGEST_SHOWN = 60
 MOST_DEEP = 64
 """Tables and lists within each other beyond which a file is no scenario, and whatever walks through it would fall."""
 
+_UNIT = re.compile(r"\d\.?j\b")
+_NUMBER = re.compile(r"[\w.+-]+$")
+
 _TOKEN = re.compile(
     r"""
       (?P<string> \"{3}(?:[^\\]|\\.)*?\"{3,5} | '{3}.*?'{3,5} | "(?:[^"\\\n]|\\.)*" | '[^'\n]*' )
@@ -77,9 +80,11 @@ def parsed_value(text: str) -> Any:
 def without_quotes(lines: Sequence[str]) -> str:
     """Say what is wrong with a complex number outside quotes, which TOML does not know; nothing where there is none."""
     for line in lines:
-        bare = re.search(r"[\w.+-]*\d\.?j\b", re.sub(r"\"[^\"]*(\"|$)|'[^']*('|$)", "", line))
-        if bare:
-            return f'put complex numbers in quotes: "{bare[0]}".'
+        bare = re.sub(r"\"[^\"]*(\"|$)|'[^']*('|$)", "", line)
+        found = _UNIT.search(bare)
+        if found:
+            number = _NUMBER.search(bare[max(0, found.end() - LONGEST_SHOWN) : found.end()])
+            return f'put complex numbers in quotes: "{number[0] if number else found[0]}".'
     return ""
 
 
