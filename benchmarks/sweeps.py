@@ -62,6 +62,9 @@ class Burning:
     def name(self) -> str:
         return "Burning"
 
+    def require(self, experiment, replicas=1):
+        """Take any."""
+
     def evolve(self, experiment: Any, seed: Any = None, replicas: int = 1, **_: Any) -> xr.Dataset:
         end = time.thread_time() + self.seconds
         found = RESULTS.get(id(experiment))
