@@ -15,7 +15,7 @@ NOT_JUDGED = 3
 """No claim is known not to hold, but one cannot be judged."""
 
 INCOMPLETE = 4
-"""Runs of a sweep have failed, or files of one are damaged or missing."""
+"""Runs of a sweep have failed or missed their target, or files of one are damaged or missing."""
 
 FAULT = 70
 """A fault of copydyn itself, with its traceback; EX_SOFTWARE of sysexits.h."""
