@@ -31,7 +31,7 @@ source_pkgs = copydyn,qm_reference
 relative_files = true
 parallel = true
 sigterm = true
-patch = subprocess
+patch = subprocess, fork, _exit
 
 [report]
 exclude_also =

@@ -194,7 +194,7 @@ def test_a_global_window_of_a_charge_cuts_levels():
 # ---- the ensemble in closed form
 
 
-@pytest.mark.parametrize(("size", "hbar"), [(4, 1.0), (6, 0.5), (8, 1.0)])
+@pytest.mark.parametrize(("size", "hbar"), [(4, 1.0), (6, 0.5)])
 @pytest.mark.parametrize("rule", ["window", "canonical"])
 def test_the_closed_form_is_what_qutip_integrates(size, hbar, rule):
     """max|rho - mesolve| <= 1e-9, the L_mn as jump operators and H complex."""
