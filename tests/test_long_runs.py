@@ -53,11 +53,14 @@ def test_a_batch_is_its_replicas_one_by_one(theory):
     batch = evolve(theory)
     settled = theory.resolved(EXPERIMENT)
     for replica in range(5):
+        shown = []
         for snapshot in settled.iterate(EXPERIMENT, 3, replica):
+            shown.append(snapshot.time_index)
             seen = batch.isel(replica=replica, time=snapshot.time_index)
             assert np.array_equal(seen.counts.values, snapshot.ensemble.counts)
             assert np.array_equal(seen.phase.values, snapshot.ensemble.phases, equal_nan=True)
             assert int(seen.events) == snapshot.events
+        assert shown == list(range(len(EXPERIMENT.tlist))), "every save time, once, in order"
 
 
 def test_replicas_are_numbered(theory):

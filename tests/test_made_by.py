@@ -1,5 +1,6 @@
 """What decides the bytes of a run is in its name, and nothing else is: the code that computes, and the libraries."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,14 @@ def test_whatever_evolves_and_compares_counts_or_is_known_to_be_harmless():
     unknown = {name for name in needless if name not in HARMLESS and f"{name.rpartition('.')[0]}.*" not in HARMLESS}
     assert unknown == set()
     assert {name for name in HARMLESS if not name.endswith("*")} <= needless, "what is named is still there"
+
+
+def test_the_libraries_that_kernels_and_reference_stand_on_are_named():
+    found = set()
+    for name, path in modules(folders()):
+        if name.startswith(("copydyn.kernels", "qm_reference")):
+            found |= {word.partition(".")[0] for word in re.findall(r"^(?:import|from) (\S+)", path.read_text(), re.M)}
+    assert found - {*sys.stdlib_module_names, "copydyn", "qm_reference"} == set(LIBRARIES)
 
 
 def test_every_bystander_is_there():
