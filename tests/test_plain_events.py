@@ -13,6 +13,7 @@ from plain_family import equations
 
 from copydyn.alignment import Alignment
 from copydyn.ensemble import couplings_of
+from copydyn.experiment import Experiment
 from copydyn.kernels import variates
 from copydyn.kernels.alignment import SPAN, advance_aligning, begin_motion, equal_part, fastest_angle, motion_of
 from copydyn.kernels.family import advance_family, begin_family_step, family_workspace
@@ -21,6 +22,8 @@ from copydyn.kernels.per_copy import advance_copies, begin_copies_step, sum_phas
 from copydyn.kernels.per_label import REACHED, advance
 from copydyn.kernels.roster import event_log, roster_of
 from copydyn.rules import RULES, Harmonic, Rule
+from copydyn.streams import streams
+from copydyn.theories import CopyDynamics
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.35j], [0.5 - 0.2j, -0.4, 0.1 - 0.45j], [-0.35j, 0.1 + 0.45j, 0.7]])
 PHASES = np.array([0.3, 1.9, 4.4])
@@ -51,9 +54,33 @@ class Shared:
 
     def __init__(self, rule, h, counts, phases):
         size = len(counts)
-        self.rule, self.h, self.counts, self.phases = rule, h, counts, np.array(phases[:size], float)
-        self.frozen, self.flow = rule.phases == "frozen", equations(h, rule)
+        self.rule, self.counts, self.phases = rule, counts, np.array(phases[:size], float)
+        self.frozen = rule.phases == "frozen"
+        self.turn_to(h)
+
+    def turn_to(self, h):
+        """Let another Hamiltonian hold."""
+        size = self.counts.size
+        self.h, self.flow = h, equations(h, self.rule)
         self.edges = [(a, b) for a in range(size) for b in range(a + 1, size) if h[a, b] != 0]
+
+    def law(self, named, couplings, begin, kind, work, step=0.1):
+        """What the plain loop asks; ``begin`` is the kernel's step, with its ``kind`` of rule and its ``work``."""
+
+        def opened(longest):
+            length, total = begin(self.counts, np.exp(-1j * self.phases), couplings, longest, step, kind, work)
+            self.open(length)
+            return length, total
+
+        return Law(
+            begin=opened,
+            bounds=lambda: work.bound,
+            edge=lambda channel: self.edges[channel // len(self.rule.harmonics)],
+            rate=lambda channel, first, second, elapsed: self.rate(channel, elapsed),
+            draws=named,
+            take=lambda copier, copied, elapsed: None,
+            finish=self.finish,
+        )
 
     def first(self, y):
         """d(n, phi)/dt."""
@@ -95,27 +122,12 @@ class Shared:
         self.phases += 0.5 * elapsed * (v + end) + elapsed**2 / 12 * (bend - end_bend)
 
 
-def plainly(rule, h, counts, span, *, named, floor, begin, limits, bounds):
-    """Events, counts and phases by the plain loop; ``begin(counts, unit, longest)`` is the kernel's."""
-    counts = counts.copy()
-    some = Shared(rule, h, counts, PHASES)
-
-    def open_(longest):
-        length, total = begin(counts, np.exp(-1j * some.phases), longest)
-        some.open(length)
-        return length, total
-
-    law = Law(
-        begin=open_,
-        bounds=bounds,
-        edge=lambda channel: some.edges[channel // len(rule.harmonics)],
-        rate=lambda channel, first, second, elapsed: some.rate(channel, elapsed),
-        draws=named,
-        take=lambda copier, copied, elapsed: None,
-        finish=some.finish,
-    )
-    members = Members(counts) if named else None
-    return play(law, counts, limits, members, span, words(), floor), counts, some.phases
+def plainly(rule, h, counts, span, *, named, floor, begin, kind, work):
+    """Events, counts and phases by the plain loop."""
+    some = Shared(rule, h, counts.copy(), PHASES)
+    law, members = some.law(named, couplings_of(h, 1.0), begin, kind, work), Members(counts) if named else None
+    events = play(law, some.counts, lambda: (work.lowest, work.highest), members, span, words(), floor)
+    return events, some.counts, some.phases
 
 
 CASES = {
@@ -125,6 +137,9 @@ CASES = {
     "counted, floor": (H, COUNTS, {"floor": 30}),
     "few": (H, np.array([4, 7, 300]), {"floor": 0}),
     "one edge": (H[:2, :2], np.array([60, 80]), {}),
+    "one edge, few here": (H[:2, :2], np.array([9, 300]), {}),
+    "one edge, few there": (H[:2, :2], np.array([300, 9]), {}),
+    "one edge, many": (H[:2, :2], np.array([3000, 4000]), {}),
     "one edge, floor here": (H[:2, :2], np.array([60, 80]), {"floor": 52}),
     "one edge, floor there": (H[:2, :2], np.array([80, 60]), {"floor": 52}),
     "an edge less": (np.where(np.eye(3)[[2, 1, 0]] - np.diag([0, 1, 0]) > 0, 0, H), COUNTS, {"named": True}),
@@ -139,9 +154,7 @@ def test_aligned_copies_do_what_the_plain_loop_does(case, rule):
     mode, span, step = (1.0 if rule == "smolin" else -1.0), 1.6, 0.1
     couplings, work = couplings_of(h, 1.0), workspace(start.size, couplings_of(h, 1.0).a.size)
     theirs, counts, phases = plainly(
-        RULES[rule], h, start, span, named=named, floor=floor,
-        begin=lambda n, unit, longest: begin_step(n, unit, couplings, longest, step, mode, work),
-        limits=lambda: (work.lowest, work.highest), bounds=lambda: work.bound,
+        RULES[rule], h, start, span, named=named, floor=floor, begin=begin_step, kind=mode, work=work
     )  # fmt: skip
     ours, unit, log = start.copy(), np.exp(-1j * PHASES[: start.size]), event_log(5000)
     roster = roster_of(ours, with_phases=False) if named else None
@@ -177,9 +190,7 @@ def test_copies_of_the_family_do_what_the_plain_loop_does(case):
     couplings, family = couplings_of(H, 1.0), rule.family
     work = family_workspace(3, couplings.a.size, family)
     theirs, counts, phases = plainly(
-        rule, H, COUNTS, span, named=named, floor=floor,
-        begin=lambda n, unit, longest: begin_family_step(n, unit, couplings, longest, step, family, work),
-        limits=lambda: (work.lowest, work.highest), bounds=lambda: work.bound,
+        rule, H, COUNTS, span, named=named, floor=floor, begin=begin_family_step, kind=family, work=work
     )  # fmt: skip
     ours, unit, log = COUNTS.copy(), np.exp(-1j * PHASES), event_log(5000)
     roster = roster_of(ours, with_phases=False) if named else None
@@ -399,3 +410,46 @@ def test_copies_with_momenta_do_what_the_plain_loop_does(case):
     assert_same_events(events_of(ours.log), theirs)
     np.testing.assert_allclose(np.exp(1j * ours.roster.phase), np.exp(1j * twin.phase), rtol=0, atol=1e-9)
     np.testing.assert_allclose(ours.momenta, twin.momentum, rtol=0, atol=1e-9)
+
+
+# --- from pulse to pulse ------------------------------------------------------------------------------------------
+
+ANOTHER = np.array([[-0.6, 0.2 - 0.5j, 0.4], [0.2 + 0.5j, 0.5, 0.0], [0.4, 0.0, 0.1]])
+HBAR = 0.7
+STRETCHES = ((0, 0.2, 0.9, -1), (1, 0.9, 1.3, 1), (1, 1.3, 2.1, -1), (0, 2.1, 2.4, 2), (0, 2.4, 2.5, 3))
+"""(pulse, start, end, save time or -1) of the train below, by hand; the third pulse is the first again."""
+
+
+@pytest.mark.parametrize("rule", ["smolin", "printed", TWO_WAYS], ids=str)
+def test_runs_go_from_pulse_to_pulse_as_the_plain_loop_does(rule):
+    """Counts, phases and events of three replicas at every save time, through pulses with hbar = 0.7."""
+    train = [(0.9, H), (1.2, ANOTHER), (0.9, H)]
+    ket = np.sqrt(COUNTS / COUNTS.sum()) * np.exp(-1j * PHASES)
+    experiment = Experiment.of(train, ket, [0.2, 1.3, 2.4, 2.5], hbar=HBAR)
+    theory = CopyDynamics(int(COUNTS.sum()), "exact", rule=rule, phase_step=0.1)
+    result = theory.evolve(experiment, seed=5, replicas=3, first=1)
+    family = rule.family if isinstance(rule, Rule) else None
+    mode = {"smolin": 1.0, "printed": -1.0}.get(rule, 1.0)
+    for replica, state in enumerate(streams(experiment, theory.resolved(experiment), 5, 3, 1)):
+        some = Shared(rule if family else RULES[rule], H / HBAR, COUNTS.copy(), PHASES)
+        happened = 0
+        for pulse, start, end, save in STRETCHES:
+            h = (H, ANOTHER)[pulse] / HBAR
+            couplings = couplings_of(h, 1.0)
+            some.turn_to(h)
+            if family:
+                work = family_workspace(3, couplings.a.size, family)
+                way = (couplings, begin_family_step, family, work)
+            else:
+                work = workspace(3, couplings.a.size)
+                way = (couplings, begin_step, mode, work)
+            happened += len(play(some.law(False, *way), some.counts, lambda w=work: (w.lowest, w.highest), None,
+                                 end - start, state))  # fmt: skip
+            if save >= 0:
+                seen = result.isel(replica=replica, time=save)
+                assert seen.counts.values.tolist() == some.counts.tolist()
+                assert int(seen.events) == happened
+                off = np.exp(1j * seen.phase.values) - np.exp(1j * some.phases)
+                assert np.abs(off[some.counts > 0]).max() < 1e-6
+                assert np.isnan(off[some.counts == 0]).all()
+        assert happened > 60
