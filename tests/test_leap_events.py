@@ -1,4 +1,4 @@
-"""What a leap draws, counts and keeps, against plain leaps with the same random numbers; what is rounded and added up."""
+"""What a leap draws, counts and keeps, against plain leaps with the same random numbers, and what is rounded."""
 
 import numpy as np
 import pytest
