@@ -1,13 +1,17 @@
 """Preparations with two features at once, and the laws for them: draws, admixtures, spectators, empty labels."""
 
+import math
+
 import numpy as np
 import pytest
 import verdicts
 
 from copydyn import laws
-from copydyn.ensemble import draw_counts
+from copydyn.ensemble import draw_counts, train_of
 from copydyn.experiment import Experiment
+from copydyn.leaps import leap_plan, stars_of
 from copydyn.pipeline import law_of
+from copydyn.runs.courses import plan_of
 from copydyn.theories import CopyDynamics
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.35j], [0.5 - 0.2j, -0.4, 0.1 - 0.45j], [-0.35j, 0.1 + 0.45j, 0.7]])
@@ -107,3 +111,68 @@ def test_behind_an_empty_start_s2_is_infinite():
     again = laws.node_crossings(resonant, [1.0, 0.0], [0.0, 7.0])
     assert [row.label for row in again] == [0, 1]
     assert all(row.s2 < 1e-6 for row in again)
+
+
+TRAIN = [(1.0, H), (1.0, np.array([[0.0, 0.3j, 0.2], [-0.3j, 0.4, 0.6], [0.2, 0.6, -0.1]]))]
+OTHER = np.array([0.5, np.sqrt(0.75) * 1j, 0.0])
+
+
+@pytest.mark.parametrize("preparation", ["largest_remainder", "multinomial"])
+def test_preparations_add_up(preparation):
+    """An admixture, spectators in an empty label, and a start in the second pulse: counts, phases and encoded kets."""
+    ket = np.array([0.8, 0.6 * np.exp(1.1j), 0.0])
+    experiment = Experiment.of(TRAIN, ket, [1.25, 1.5], hbar=0.5)
+    mixed = np.sqrt(0.9) * ket + np.sqrt(0.1) * OTHER
+    mixed /= np.linalg.norm(mixed)
+    drift = -1j * TRAIN[1][1] @ mixed
+    unit = np.array([*(mixed[:2] / np.abs(mixed[:2])), drift[2] / abs(drift[2])])
+    theory = CopyDynamics(50_000, "exact", preparation=preparation, admixture=(0.1, OTHER), spectators=300)
+    ensemble = theory.prepare(experiment, seed=3)
+    np.testing.assert_allclose(ensemble.factor, unit, atol=1e-12)
+    weights = 50_000 * np.abs(mixed) ** 2
+    slack = 1.0 if preparation == "largest_remainder" else 5 * np.sqrt(weights.max())
+    assert np.abs(ensemble.counts - 300 - weights).max() <= slack
+    assert ensemble.counts.sum() == 50_900
+    assert ensemble.counts[2] == 300
+    np.testing.assert_allclose(theory.encoded(experiment), np.sqrt((weights + 300) / 50_900) * unit, atol=1e-5)
+    if preparation == "largest_remainder":
+        limit = CopyDynamics(50_000, "meanfield", admixture=(0.1, OTHER), spectators=300).evolve(experiment)
+        np.testing.assert_allclose(limit.frequency.values[0, 0], (weights + 300) / 50_900, atol=1e-12)
+        np.testing.assert_allclose(np.exp(-1j * limit.phase.values[0, 0]), unit, atol=1e-12)
+
+
+def test_defaults_are_those_that_are_written():
+    """phase_step is min(0.1, N^(-1/4)), min(0.05, N^(-1/4)) where phases differ, and N counts spectators."""
+    experiment = Experiment.of(H, KET, [0.0, 1.0])
+    for settings, step in (
+        ({"copies": 100}, 0.1),
+        ({"copies": 160_000 - 3 * 1000, "spectators": 1000}, 0.05),
+        ({"copies": 100, "phase_spread": 0.1}, 0.05),
+        ({"copies": 10**8, "phase_spread": 0.1}, 0.01),
+        ({"copies": 100, "phase_step": 0.17}, 0.17),
+        ({"copies": 100, "engine": "leap"}, 0.1),
+    ):
+        settled = CopyDynamics(**settings).resolved(experiment)
+        assert settled.phase_step == pytest.approx(step, rel=1e-12)
+    assert (settled.leap_step, settled.few) == (0.4, 64)
+
+
+def test_the_error_of_leaps_is_what_their_series_leave_out_and_rounding():
+    """Summed by hand: two halves a leap, the tail of the exponential beyond its terms, and 2^-52 for each expansion."""
+    experiment = Experiment.of(TRAIN, KET, [0.0, 0.7, 1.8], hbar=0.5)
+    train, plan = train_of(experiment.system), plan_of(experiment)
+    stars = stars_of(train)
+    for copies in (10**4, 10**12):
+        cut, expected = leap_plan(experiment, plan, stars, 0.4, copies), 0.0
+        for pulse, span, leaps, orders in zip(
+            (0, 0, 1), (0.7, 0.3, 0.8), cut.leaps.leaps, cut.leaps.orders, strict=True
+        ):
+            h = TRAIN[pulse][1] / 0.5
+            reach = np.abs(h).sum(axis=1) - np.abs(np.diag(h))
+            radius = 0.5 * ((np.diag(h).real + reach).max() - (np.diag(h).real - reach).min())
+            assert leaps == np.ceil(radius * span / 0.4)
+            angle = 0.5 * radius * span / leaps
+            tail = sum(angle**k / math.factorial(k) for k in range(int(orders) + 1, 60))
+            expected += 2 * leaps * (tail + 2.0**-52)
+        assert expected <= cut.error <= 1.1 * expected
+        assert cut.error < 0.02 / np.sqrt(copies)
