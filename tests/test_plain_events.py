@@ -23,7 +23,7 @@ from copydyn.kernels.per_label import REACHED, advance
 from copydyn.kernels.roster import event_log, roster_of
 from copydyn.rules import RULES, Harmonic, Rule
 from copydyn.streams import streams
-from copydyn.theories import CopyDynamics
+from copydyn.theories import CopyDynamics, copying
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.35j], [0.5 - 0.2j, -0.4, 0.1 - 0.45j], [-0.35j, 0.1 + 0.45j, 0.7]])
 PHASES = np.array([0.3, 1.9, 4.4])
@@ -391,6 +391,8 @@ LAWS = {
     "copied": (Alignment(0.1), 1.0, 0),
     "reset": (Alignment(0.1, momentum="reset"), 1.0, 0),
     "reset, printed, floor": (Alignment(0.15, momentum="reset"), -1.0, 33),
+    "copied, few": (Alignment(0.1), -1.0, 0, np.array([9, 60, 7])),
+    "reset, few": (Alignment(0.1, momentum="reset"), -1.0, 0, np.array([9, 60, 7])),
     "friction": (Alignment(0.1, friction=0.6), 1.0, 0),
     "friction and noise": (Alignment(0.1, friction=0.6, temperature=0.4), 1.0, 0),
 }
@@ -398,8 +400,8 @@ LAWS = {
 
 @pytest.mark.parametrize("case", LAWS)
 def test_copies_with_momenta_do_what_the_plain_loop_does(case):
-    alignment, mode, floor = LAWS[case]
-    twin, span, step = Pushed(alignment.law), 0.8, 0.2
+    alignment, mode, floor, counts = (*LAWS[case], COUNTS)[:4]
+    twin, span, step = Pushed(alignment.law, counts=counts), 1.2 if counts.sum() < 100 else 0.8, 0.2
     ours = twin.rows()
     theirs = twin.play(span, step, mode, floor)
     out = advance_aligning(
@@ -421,8 +423,9 @@ STRETCHES = ((0, 0.2, 0.9, -1), (1, 0.9, 1.3, 1), (1, 1.3, 2.1, -1), (0, 2.1, 2.
 
 
 @pytest.mark.parametrize("rule", ["smolin", "printed", TWO_WAYS], ids=str)
-def test_runs_go_from_pulse_to_pulse_as_the_plain_loop_does(rule):
-    """Counts, phases and events of three replicas at every save time, through pulses with hbar = 0.7."""
+def test_runs_go_from_pulse_to_pulse_as_the_plain_loop_does(rule, monkeypatch):
+    """Counts, phases and events of three replicas of one batch at every save time, through pulses with hbar = 0.7."""
+    monkeypatch.setattr(copying, "MOST_PARTS", 1)
     train = [(0.9, H), (1.2, ANOTHER), (0.9, H)]
     ket = np.sqrt(COUNTS / COUNTS.sum()) * np.exp(-1j * PHASES)
     experiment = Experiment.of(train, ket, [0.2, 1.3, 2.4, 2.5], hbar=HBAR)
@@ -453,3 +456,36 @@ def test_runs_go_from_pulse_to_pulse_as_the_plain_loop_does(rule):
                 assert np.abs(off[some.counts > 0]).max() < 1e-6
                 assert np.isnan(off[some.counts == 0]).all()
         assert happened > 60
+
+
+# --- what a step may not miss -------------------------------------------------------------------------------------
+
+
+def test_no_difference_of_phases_turns_by_more_than_the_step_allows():
+    """A detuning of 40 between labels that hardly couple; a label that nothing joins may turn as it likes."""
+    h = np.diag([0.0, 40.0, 900.0]).astype(complex)
+    h[0, 1] = h[1, 0] = 0.01
+    couplings, unit = couplings_of(h, 1.0), np.exp(-1j * PHASES)
+    length, _ = begin_step(COUNTS, unit, couplings, 1.0, 0.1, 1.0, workspace(3, 1))
+    assert length == pytest.approx(0.1 / 40, rel=1e-3)
+    twin = Own(h=h)
+    assert twin.begin(1.0, 0.1)[0] == pytest.approx(0.1 / 40, rel=1e-3)
+
+
+def test_bounds_of_copies_with_phases_of_their_own_hold_for_all_counts_that_a_step_allows():
+    twin = Own(counts=30 * COUNTS)
+    _, total = twin.begin(1.0, 0.2)
+    for edge, (a, b) in enumerate(twin.edges):
+        most = 2 * abs(H[a, b]) * np.sqrt(float(twin.work.highest[a]) * twin.work.highest[b])
+        assert twin.work.bound[edge] == pytest.approx(most, rel=1e-12)
+        assert twin.work.highest[a] > twin.counts[a]
+    assert total == pytest.approx(sum(twin.work.bound))
+
+
+def test_where_phases_are_frozen_no_energy_moves_a_bound():
+    rule, found = Rule(q=0.2, phases="frozen"), []
+    for energies in (np.zeros((3, 3)), np.diag([3.0, -2.0, 1.0])):
+        couplings, work = couplings_of(H + energies, 1.0), family_workspace(3, 3, rule.family)
+        begin_family_step(COUNTS, np.exp(-1j * PHASES), couplings, 1.0, 0.1, rule.family, work)
+        found.append(work.bound.copy())
+    np.testing.assert_array_equal(*found)

@@ -61,7 +61,12 @@ def test_what_is_drawn_is_the_part_of_the_copies_without_spectators():
     experiment, other = Experiment.of(H, KET, [0.0, 0.5]), np.array([0.5, 0.5j, np.sqrt(0.5)])
     mixed = np.sqrt(0.8) * KET + np.sqrt(0.2) * other
     share = np.abs(mixed) ** 2 / np.sum(np.abs(mixed) ** 2)
-    for settings, part in (({"spectators": 50}, 400 / 550), ({"floor": 20}, 400 / 460), ({}, 1.0)):
+    for settings, part in (
+        ({"spectators": 50}, 400 / 550),
+        ({"floor": 20, "spectators": 50}, 400 / 550),
+        ({"floor": 20}, 400 / 460),
+        ({}, 1.0),
+    ):
         theory = CopyDynamics(400, preparation="multinomial", admixture=(0.2, other), **settings)
         np.testing.assert_allclose(theory.drawn(experiment), part * share, rtol=1e-12)
     assert not CopyDynamics(400, spectators=50).drawn(experiment).any()
