@@ -5,7 +5,8 @@ import pytest
 from plain_leaps import path
 
 from copydyn.experiment import Experiment
-from copydyn.kernels.leap import MOST_EVENTS, come_further, count_copies
+from copydyn.kernels.few import DEAD, FEW, MANY, SWIFT
+from copydyn.kernels.leap import MOST_EVENTS, come_further, count_copies, keep_copies
 from copydyn.kernels.replicas import Plan, Progress
 from copydyn.leaps import LEAP_STEP, Leaps
 from copydyn.streams import streams
@@ -51,3 +52,12 @@ def test_events_are_added_up_and_stop_at_what_a_whole_number_holds():
         assert (float(progress.clock[0]), int(progress.events[0])) == (clock, total)
     come_further(3, 0.5, 9e18, 0, progress, plan, leaps)
     assert (float(progress.clock[0]), int(progress.events[0])) == (2.0, MOST_EVENTS)
+
+
+def test_the_sum_of_copies_is_kept_on_labels_with_many():
+    """Few copies stay as they are; the others share one factor, by which the sum of all squares is N."""
+    x = np.array([30.0, 5.0j, 0.0, 20.0 - 10.0j])
+    before, kind = x.copy(), np.array([MANY, FEW, DEAD, SWIFT], np.uint8)
+    keep_copies(x, 1465, kind)
+    np.testing.assert_allclose(x, before * [np.sqrt(1440 / 1400), 1, 1, np.sqrt(1440 / 1400)], rtol=1e-14)
+    assert np.sum(np.abs(x) ** 2) == pytest.approx(1465, rel=1e-14)
