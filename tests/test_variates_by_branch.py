@@ -174,3 +174,10 @@ def test_ziggurats_draw_what_their_plain_twins_draw(draw, plain):
         assert x == expected
         ways.add("tail" if abs(x) > (v._BELL_TAIL if draw is None else v._TAIL) else way)
     assert ways == {"inside", "edge", "tail"}
+
+
+def test_what_stirling_leaves_out_is_known_to_ten_digits():
+    """Below ten by the logarithm of the gamma function, above by three terms of its series: against the former."""
+    for k in (0.0, 1.0, 9.0, 10.0, 11.0, 40.0, 1000.0):
+        main = 0.5 * math.log(2 * math.pi) + (k + 0.5) * math.log(k + 1) - (k + 1)
+        assert v._stirling_tail(k) == pytest.approx(math.lgamma(k + 1) - main, abs=1e-10 + 1e-15 * main)
