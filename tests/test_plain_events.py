@@ -391,8 +391,8 @@ LAWS = {
     "copied": (Alignment(0.1), 1.0, 0),
     "reset": (Alignment(0.1, momentum="reset"), 1.0, 0),
     "reset, printed, floor": (Alignment(0.15, momentum="reset"), -1.0, 33),
-    "copied, few": (Alignment(0.1), -1.0, 0, np.array([9, 60, 7])),
-    "reset, few": (Alignment(0.1, momentum="reset"), -1.0, 0, np.array([9, 60, 7])),
+    "copied, few": (Alignment(0.1), -1.0, 0, np.array([3, 60, 2])),
+    "reset, few": (Alignment(0.1, momentum="reset"), -1.0, 0, np.array([3, 60, 2])),
     "friction": (Alignment(0.1, friction=0.6), 1.0, 0),
     "friction and noise": (Alignment(0.1, friction=0.6, temperature=0.4), 1.0, 0),
 }
