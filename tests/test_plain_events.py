@@ -263,7 +263,7 @@ class Own:
         """sum_a h_ba Z_a / sqrt(n_a n_b)."""
         n = np.array([len(own) for own in self.members.of], float)
         off = self.h - np.diag(np.diag(self.h))
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             each = np.where(np.outer(n, n) > 0, off / np.sqrt(np.outer(n, n)), 0.0)
         return each @ sums
 
