@@ -291,7 +291,9 @@ class Own:
         self.momentum[copier] = self.momentum[copied]
         if self.law.reset:
             self.phase[copier] += elapsed * self.momentum[copied]
-            self.momentum[copier] = 0.0
+            turn, label = np.exp(1j * self.phase[copier]), self.label[copied]
+            force = (turn * self.pulled[label]).imag - 0.5 * self.law.strength**2 * (turn**2 * self.twisted[label]).imag
+            self.momentum[copier], self.rested[copier] = -elapsed * force, elapsed
 
     def finish(self, elapsed):
         """The trapezium, its end by Euler."""
@@ -351,6 +353,7 @@ class Pushed(Own):
         fastest = max(fastest, fastest_angle(self.counts, self.couplings, f, self.work))
         self.twisted = self.sums(1.0, self.phase, times=2)
         self.pulled = self.field(self.sums(self.momentum, self.phase))
+        self.rested = np.zeros(self.phase.size)
         return super().begin(equal_part(longest, step, fastest), step)
 
     def force(self, phase, momentum, field, twisted, pull):
@@ -359,21 +362,23 @@ class Pushed(Own):
         back = -0.5 * f**2 * (turn**2 * twisted[label]).imag
         return back + (turn * pull[label]).imag + momentum * (turn * field[label]).imag
 
-    def relaxed(self, momentum, elapsed):
-        law = self.law
+    def relaxed(self, momentum, step):
+        """After half of a step."""
+        law, half = self.law, 0.5 * step
         if law.friction == 0.0:
             return momentum
-        momentum = momentum * np.exp(-law.friction * elapsed)
+        momentum = momentum * np.exp(-law.friction * half)
         if law.temperature == 0.0:
             return momentum
         kicks = np.zeros(momentum.size)
         variates.fill_normal(self.state, kicks)
-        return momentum + np.sqrt(law.temperature * (1 - np.exp(-2 * law.friction * elapsed))) * kicks
+        left = np.sqrt(1.0 - self.rested / step)
+        return momentum + np.sqrt(law.temperature * (1 - np.exp(-2 * law.friction * half))) * kicks * left
 
     def finish(self, elapsed):
         h, start = elapsed, self.phase
         moved = self.pulled - self.field(self.sums(self.momentum, start))  # what the events did to the pulls
-        pi = self.relaxed(self.momentum, 0.5 * h)
+        pi = self.relaxed(self.momentum, h)
         half = pi
         for _ in range(80):
             pull = self.field(self.sums(half, start)) + moved
@@ -384,7 +389,7 @@ class Pushed(Own):
             end = start + h * half + 0.5 * h * (turning + after)
         field, twisted = self.field(self.sums(1.0, end)), self.sums(1.0, end, times=2)
         force = self.force(end, half, field, twisted, self.field(self.sums(half, end)))
-        self.phase, self.momentum = end, self.relaxed(half + 0.5 * h * force, 0.5 * h)
+        self.phase, self.momentum = end, self.relaxed(half + 0.5 * h * force, h)
 
 
 LAWS = {
@@ -395,6 +400,7 @@ LAWS = {
     "reset, few": (Alignment(0.1, momentum="reset"), -1.0, 0, np.array([3, 60, 2])),
     "friction": (Alignment(0.1, friction=0.6), 1.0, 0),
     "friction and noise": (Alignment(0.1, friction=0.6, temperature=0.4), 1.0, 0),
+    "reset, friction and noise": (Alignment(0.3, friction=0.6, temperature=0.4, momentum="reset"), 1.0, 0),
 }
 
 
