@@ -404,3 +404,76 @@ def test_a_point_whose_target_is_missed_has_not_failed(status):
     assert "failed" in legend_of(failed)
     (cross,) = (line for line in failed.lines if line.get_marker() == "x" and len(line.get_xdata()))
     assert list(cross.get_xdata()) == [60.0]
+
+
+def test_the_law_over_time_is_that_of_each_line():
+    found = summary_of("grid")
+    (ax,) = plot_sweep(found, "time", lines="copies", at={"detuning": 1.0}).axes
+    assert "law of finite N" in legend_of(ax)
+    dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
+    solid = [line for line in ax.lines if line.get_linestyle() == "-" and len(line.get_xdata())]
+    assert len(dashed) == len(solid) == 3
+    for law, mean, copies in zip(dashed, solid, (40, 60, 600)):
+        point = found.sel(copies=copies, detuning=1.0)
+        np.testing.assert_array_equal(law.get_ydata(), point["predicted_infidelity"])
+        np.testing.assert_array_equal(mean.get_ydata(), point["infidelity"])
+        assert law.get_color() == mean.get_color()
+    (other,) = plot_sweep(found, "time", of="max_deviation").axes
+    assert not [line for line in other.lines if line.get_linestyle() == "--"], "it is a law of the infidelity"
+
+
+def test_of_many_values_those_that_are_lines_are_spread_out_and_named():
+    import xarray as xr
+
+    one = summary_of("grid").isel(copies=[0])
+    found = xr.concat([one.assign(infidelity=one["infidelity"] * (k + 1)) for k in range(20)], "copies")
+    found = found.assign_coords(copies=3.0 * np.arange(20.0))
+    (ax,) = plot_sweep(found, "detuning", lines="copies").axes
+    places = [0, 3, 5, 8, 11, 14, 16, 19]
+    assert [name for name in legend_of(ax) if "=" in name] == [f"copies = {3 * place}" for place in places]
+    for (_, y, _), place in zip(series(ax), places):
+        np.testing.assert_allclose(y, (place + 1) * one["infidelity"].isel(copies=0, time=-1))
+
+
+def test_theories_have_markers_values_have_colours_and_each_line_is_its_own():
+    found = summary_of("rivals")
+    (ax,) = plot_sweep(found, "coupling", lines="copies").axes
+    seen = {}
+    for drawn, name in zip(ax.containers, legend_of(ax)):
+        theory, copies = name.split(", copies = ")
+        line = drawn.lines[0]
+        np.testing.assert_array_equal(
+            line.get_ydata(), found["infidelity"].sel(theory=theory, copies=int(copies)).isel(time=-1)
+        )
+        seen[theory, copies] = (line.get_marker(), line.get_color())
+    assert len(seen) == 6
+    for theory in ("a/b", "limit", "Schrodinger"):
+        assert len({seen[theory, copies][0] for copies in ("30", "300")}) == 1
+    for copies in ("30", "300"):
+        assert len({look[0] for (_, other), look in seen.items() if other == copies}) == 3
+        assert len({look[1] for (_, other), look in seen.items() if other == copies}) == 1
+    assert len({look[1] for look in seen.values()}) == 2
+
+
+def test_lines_over_words_stand_to_both_sides_of_each():
+    found = summary_of("failing")
+    (ax,) = plot_sweep(found, "engine", of="max_deviation", lines="floor").axes
+    left, right = (drawn.lines[0].get_xdata() for drawn in ax.containers)
+    np.testing.assert_allclose(left + right, [0.0, 2.0])
+    assert np.all(left < right)
+    (alone,) = plot_sweep(found, "engine", of="max_deviation").axes
+    np.testing.assert_array_equal(alone.containers[0].lines[0].get_xdata(), [0.0, 1.0])
+
+
+@pytest.mark.parametrize("raised", ["infidelity_error", "predicted_infidelity"])
+def test_neither_an_error_bar_nor_the_law_is_cut_off(raised):
+    found = summary_of("grid").isel(copies=slice(2)).copy(deep=True)
+    (ax,) = plot_sweep(found, "copies").axes
+    assert ax.get_yscale() == "linear"
+    low, high = ax.get_ylim()
+    end = found.isel(time=-1, detuning=0)
+    assert low < 0.0 < float((end["infidelity"] + end["infidelity_error"]).max()) < high
+    found[raised][1] = 3.0 * high
+    (ax,) = plot_sweep(found, "copies").axes
+    assert ax.get_yscale() == "linear"
+    assert ax.get_ylim()[1] > 3.0 * high
