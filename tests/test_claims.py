@@ -396,3 +396,23 @@ def test_a_signal_is_looked_for_on_the_whole_way(monkeypatch):
         finding = Signals("on", "off", "B", **bounds).settle(one, {})
         assert finding.holds is holds
         assert "up to 0.4 away" in finding.sentence
+
+
+def test_stillness_is_that_of_every_replica():
+    result = counted(np.array([[5, 5], [5, 5]]))
+    result["events"][1, -1] = 2
+    assert Still().judge(result, None) == (False, "2 copy events happened; the claim allows none")
+
+
+def test_conserved_means_in_each_replica_at_every_time_from_its_own_start():
+    system = coupled_qubits((0.6, 0.0), (0.5, 0.0), (0.0, 0.0, 0.0))
+    experiment = Experiment(system, random(system, seed=1), Schedule([0.0, 1.0, 2.0]))
+    result = CopyDynamics(1000, preparation="multinomial").evolve(experiment, seed=1, replicas=2)
+    starts = result["counts"].values[:, 0]
+    assert not np.array_equal(*starts), "the replicas start with other counts"
+    assert Conserved("B").judge(result, None).holds
+    moved = result.copy(deep=True)
+    moved["counts"][1, 1] += [-3, 3, 0, 0]  # of the second part, and back again by the end
+    finding = Conserved("B").judge(moved, None)
+    assert finding.holds is False
+    assert "change by at most 3 copies" in finding.sentence
