@@ -66,6 +66,7 @@ def test_without_a_law_neither_agreement_nor_deviation_holds(claim, score):
 
 def test_a_deviation_has_the_sign_of_more_than_finite_n_explains():
     assert Deviates().judge(None, comparison(4.1)).holds
+    assert not Deviates().judge(None, comparison(3.9)).holds
     assert not Deviates().judge(None, comparison(-9.0)).holds
     assert not Deviates(at_least=5.0).judge(None, comparison(4.1)).holds
 

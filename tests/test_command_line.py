@@ -489,6 +489,36 @@ def test_the_law_of_multinomial_counts_starts_from_the_mean():
     np.testing.assert_allclose(law["infidelity_law"], expected["infidelity_law"], rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("changes", "copies", "floor"),
+    [
+        ([], 1000, 0),
+        (["theory.spectators=30"], 1060, 0),
+        (["theory.floor=20"], 1040, 20),
+        (["theory.spectators=30", "theory.preparation=multinomial"], 1060, 0),
+    ],
+)
+def test_the_law_is_asked_for_all_copies_their_floor_and_how_they_start(monkeypatch, changes, copies, floor):
+    scenario = load("rabi", ["theory.copies=1000", "schedule.points=3", *changes])
+    theory = scenario.theories["CopyDynamics"]
+    seen = []
+    monkeypatch.setattr(pipeline.laws, "finite_copies", lambda *asked, **more: seen.append((asked, more)))
+    pipeline.law_of(scenario.experiment, theory)
+    (((experiment, ket), more),) = seen
+    assert experiment is scenario.experiment
+    np.testing.assert_array_equal(ket, theory.encoded(experiment))
+    assert (more["copies"], more["floor"]) == (copies, floor)
+    drawn = 1000 / copies * np.abs(experiment.ket) ** 2 if "multinomial" in "".join(changes) else np.zeros(2)
+    np.testing.assert_allclose(more["multinomial"], drawn)
+
+
+def test_a_law_is_known_up_to_a_number_of_labels(monkeypatch):
+    scenario = load("rabi", ["schedule.points=3"])
+    for most, known in ((2, True), (1, False)):
+        monkeypatch.setattr(pipeline, "MOST_LABELS", most)
+        assert (pipeline.law_of(scenario.experiment, scenario.theories["CopyDynamics"]) is not None) is known
+
+
 @pytest.mark.parametrize("change", ["theory.phase_spread=0.1", "theory.kind=Schrodinger", "system.levels=513"])
 def test_there_is_no_law_without_aligned_copies_or_with_too_many_labels(change):
     changes = ["theory.phase_spread=0.1"] if "spread" in change else []

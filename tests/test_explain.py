@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import verdicts
+import xarray as xr
 from exact import EXACT, train, triangle, turned
 from scipy.linalg import expm
 
@@ -17,8 +18,8 @@ from copydyn import compare, laws
 from copydyn.__main__ import main
 from copydyn.experiment import Experiment, Preparation, Schedule
 from copydyn.foresight import explain
-from copydyn.foresight.extinction import Prospect, Trial
-from copydyn.foresight.probe import copies_in_all, first_part, probe
+from copydyn.foresight.extinction import EVENTS_A_BEAT, WORK, Prospect, Trial, attempt
+from copydyn.foresight.probe import _Piece, copies_in_all, first_part, probe
 from copydyn.foresight.stages import Stage, covariance_seconds, stages_of
 from copydyn.laws import NodeCrossing
 from copydyn.layout import WIDEST
@@ -726,3 +727,54 @@ def test_spectators_and_floor_make_up_for_each_other(spectators, floor, total):
 def test_a_first_part_is_a_share_of_the_time_that_passes(share, times):
     experiment = Experiment.of(RESONANT, THROUGH_ZERO, [1.0, 2.0, 4.0, 5.0])
     np.testing.assert_allclose(first_part(experiment, share).tlist, times)
+
+
+def test_nodes_and_labels_without_copies_are_met_at_their_times(told):
+    """With hbar halved everything happens in half the time; what is said ends at the last save time before the node."""
+    for hbar, stop, when, last in ((1.0, 10, 1.855, 1.5), (0.5, 5, 0.9273, 0.75)):
+        text = told("rabi-node", f"system.hbar={hbar}", f"schedule={{stop={stop},points=21}}")
+        assert f"they diverge at time {when}, where the path meets the node of label '0'" in flat(text)
+        assert f"nodes label '0' at time {when}: chance 1 to die out" in flat(text)
+        assert re.search(rf"what 100000 copies give +at time {last} +largest on the way\n", text)
+        assert f"about 6.4e+04 copy events a replica, label '0' at time {when} being lost" in flat(text)
+
+
+def test_shortages_are_at_their_times(told):
+    for hbar, stop in ((1.0, 5), (0.5, 2.5)):
+        changes = ["theory.copies=300", f"system.hbar={hbar}", f"schedule={{stop={stop},points=6}}"]
+        text = flat(told("three-level", *changes))
+        assert f"label '1' at time {stop:g}: chance about 0.08, no node, but 6.4 copies left" in text
+
+
+def test_steps_of_the_phases_are_told_where_they_take_longer(told):
+    assert "steps about 8.4e+02 of the phases a replica" in flat(told("rabi", "theory.copies=300", "system.hbar=0.5"))
+    assert " steps " not in flat(told("rabi"))
+
+
+def test_a_label_that_starts_empty_is_not_lost():
+    """Of two pairs of levels that do not see each other one is empty, and the other stops at its zero, or before it."""
+    h = np.zeros((3, 3))
+    h[:2, :2] = RESONANT
+    ket = np.array([*THROUGH_ZERO, 0.0])
+    for stop, lost in ((3.0, 150), (1.0, 0)):
+        experiment = Experiment.of(h, ket, [0.0, 0.1, stop])
+        events = WORK / 150 - 1.0 - EVENTS_A_BEAT * 3 * laws.beats(experiment)  # as many as allow 150 ensembles
+        trial = attempt(experiment, CopyDynamics(1000), 1, events)
+        assert trial.ensembles == pytest.approx(150, abs=1)
+        assert trial.lost == pytest.approx(lost, abs=1)
+        assert trial.labels.tolist() == [trial.lost, 0, 0]
+
+
+@pytest.mark.parametrize("replicas", [1, 7])
+@pytest.mark.parametrize("events", [None, 5000.0])
+def test_the_cost_is_that_of_all_replicas(monkeypatch, replicas, events):
+    """A tenth of the time took 2 s and made 400 events: of the whole 4000, or as many as are foreseen otherwise."""
+    log = xr.Dataset({"events": (("replica", "time"), [[0, 400]]), "event_time": ("event", np.zeros(400))})
+    monkeypatch.setattr("copydyn.foresight.probe._longest", lambda *_: _Piece(0.1, 1, log, 2.0))
+    experiment = Experiment.of(RESONANT, THROUGH_ZERO, np.linspace(0, 1, 11))
+    cost = probe(experiment, CopyDynamics(100), replicas, 1, events=events)
+    whole = events or 4000.0
+    assert cost.events == pytest.approx(whole)
+    assert cost.speed == pytest.approx(200.0)
+    assert cost.seconds == pytest.approx(replicas * whole / 200.0)
+    assert cost.kept == pytest.approx(8 * (replicas * 11 + replicas * whole))

@@ -3,6 +3,7 @@
 import contextlib
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -194,6 +195,50 @@ def test_a_row_has_the_number_of_its_own_name():
     ]
     comparisons["x"]["extinct"], comparisons["x"]["extinct_error"] = ("time", [0.0, 0.5]), ("time", [0.0, np.nan])
     assert "\n  extinct labels   0.5 of 3\n" in re.sub(" {3,}", "   ", report.table("", results, comparisons))
+
+
+def test_what_is_rounding_depends_on_the_power_of_the_energies():
+    """An energy of 1000: its variance is rounding below 1e-6, the energy itself below 1e-9, an entropy below 1e-12."""
+    for size, said in ((5e-8, ["5e-08", "< 1e-06", "5e-08"]), (5e-11, ["< 1e-09", "< 1e-06", "5e-11"])):
+        results, comparisons = numbered()
+        names = ("mean_energy", "energy_variance", "entropy")
+        results["x"] = results["x"].assign({name: ("time", [0.0, size]) for name in names})
+        results["x"]["energy"] = (("replica", "time"), [[1000.0, 1000.0], [-10.0, 5.0]])
+        found = {key: text for _, key, _, text in numbers_in(report.table("", results, comparisons), ["x"])}
+        assert [found[name] for name in names] == said
+
+
+def test_a_figure_is_of_its_own_run(odd, rivals, monkeypatch):
+    seen = []
+
+    def drawn(*what, title):
+        seen.append((*what, title))
+        return SimpleNamespace(savefig=lambda *_, **__: None)
+
+    monkeypatch.setattr("copydyn.plots.plot", drawn)
+    monkeypatch.setattr("copydyn.plots.plot_theories", drawn)
+    for outcome in (odd, rivals):
+        pipeline._picture(outcome.results, outcome.reference, outcome.comparisons, "a title")
+    one, several = seen
+    assert one[0] is odd.results["CopyDynamics"]
+    assert (one[1], one[2]) == (odd.reference, odd.comparisons["CopyDynamics"])
+    assert several == (rivals.results, rivals.reference, rivals.comparisons, "a title")
+
+
+def test_each_theory_of_each_run_has_a_checkpoint_of_its_own():
+    def files(*changes, seed=2):
+        return set(pipeline._checkpoints(load("four-theories", [*SHORT, *changes]), seed, Path("out")).values())
+
+    base = files()
+    assert len(base) == 4
+    assert files() == base
+    for other in (
+        files(seed=3),
+        files("run.replicas=4"),
+        files("theory.copies.copies=1001"),
+        files("schedule.points=13"),
+    ):
+        assert not other & base
 
 
 @pytest.mark.parametrize("width", WIDTHS)
