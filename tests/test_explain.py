@@ -19,7 +19,7 @@ from copydyn.__main__ import main
 from copydyn.experiment import Experiment, Preparation, Schedule
 from copydyn.foresight import explain
 from copydyn.foresight.extinction import EVENTS_A_BEAT, WORK, Prospect, Trial, attempt
-from copydyn.foresight.probe import _Piece, copies_in_all, first_part, probe
+from copydyn.foresight.probe import Cost, _Piece, copies_in_all, first_part, probe
 from copydyn.foresight.stages import Stage, covariance_seconds, stages_of
 from copydyn.laws import NodeCrossing
 from copydyn.layout import WIDEST
@@ -778,3 +778,30 @@ def test_the_cost_is_that_of_all_replicas(monkeypatch, replicas, events):
     assert cost.speed == pytest.approx(200.0)
     assert cost.seconds == pytest.approx(replicas * whole / 200.0)
     assert cost.kept == pytest.approx(8 * (replicas * 11 + replicas * whole))
+
+
+def test_the_noise_that_is_not_small_is_that_of_its_own_copies(told):
+    """The mean infidelity of N copies at the first crossing where it is above 0.05; that of one copy is 300 times it."""
+    changes = ["theory.copies=300", "system.hbar=0.5"]
+    scenario = load("rabi", changes)
+    experiment, ket = scenario.experiment, one_of(scenario).encoded(scenario.experiment)
+    losses = laws.infidelity_law(experiment.system.hamiltonian, ket, experiment.tlist, hbar=0.5) / 300
+    said = float(re.search(r"not small, with a mean infidelity of (\S+?)\.? ", flat(told("rabi", *changes)) + " ")[1])
+    assert 0.05 < said < 1.05 * losses[-1]
+    assert np.abs(losses / said - 1.0).min() < 0.02
+
+
+def test_the_cost_of_a_run_is_asked_for_with_the_events_of_all_its_stages(monkeypatch):
+    scenario = load("three-level", ["theory.copies=3000", "system.hbar=0.5", "schedule.points=6", "run.replicas=9"])
+    experiment, theory = scenario.experiment, one_of(scenario)
+    stages = stages_of(experiment, theory, theory.encoded(experiment))
+    assert len(stages) > 1
+    asked = []
+
+    def noted(*given, **more):
+        asked.append((given[2], more["events"]))
+        return Cost(1.0, 1.0, 1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(explain, "probe", noted)
+    explain.foresee(experiment, theory, 9, 1, 0.01)
+    assert asked == [(9, pytest.approx(sum(stage.events for stage in stages)))]

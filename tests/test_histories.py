@@ -121,8 +121,8 @@ def test_autocorrelation_by_hand():
 
 def test_autocorrelation_of_several_copies_by_loops():
     """Means over times, copies and replicas, whose products at lag zero differ, and the error of their ratio."""
-    log = [(0, 0.5, 0, 2, 0, 1), (0, 1.5, 1, 2, 0, 1), (1, 1.5, 2, 0, 1, 0)]
-    found = handmade(log=log, tlist=np.array([1.0, 2.0, 3.0]), follow=(2, 0), logged=False)
+    log = [(0, 1.5, 0, 2, 0, 1), (1, 2.5, 1, 2, 0, 1)]
+    found = handmade(log=log, tlist=np.array([1.0, 2.0, 3.0]), follow=(1, 0), logged=False)
     correlation = autocorrelation(found)
     assert correlation["lag"].values.tolist() == [0.0, 1.0, 2.0]
     for label, name in enumerate(("up", "down")):

@@ -744,3 +744,32 @@ def test_bands_of_coherence_divide_by_one_less_than_the_replicas_that_have_it():
     two = each[1:, 2:, 1]
     np.testing.assert_allclose(low[2:], np.maximum(two.mean(axis=0) - spread(two), 0.0), atol=1e-12)
     np.testing.assert_allclose(high[2:], np.minimum(two.mean(axis=0) + spread(two), 1.0), atol=1e-12)
+
+
+def test_no_band_is_cut_off():
+    """Means of a third, or of a twelfth, with spreads as large."""
+    for case, labels in ((triangle(), 3), (_large_ring(), 12)):
+        result, reference, _ = evolved(case, replicas=4)
+        reference["probability"][:] = 1.0 / labels
+        result["frequency"][:] = 1.0 / labels
+        result["frequency"][0, :, 1], result["frequency"][0, :, 2] = 2.0 / labels, 0.0
+        result["probability"][:] = result["frequency"].mean("replica")
+        top = float((result["frequency"].mean("replica") + result["frequency"].std("replica", ddof=1)).max())
+        for figure in (plot(result, reference), plot_theories({"a": result, "b": result}, reference)):
+            assert figure.axes[0].get_ylim()[1] > top > 1.5 / labels
+
+
+def test_a_figure_begins_with_its_first_save_time():
+    case = triangle()
+    experiment = copydyn.Experiment(
+        case.experiment.system, case.experiment.preparation, copydyn.Schedule([1.0, 1.5, 2.5])
+    )
+    reference = Schrodinger().evolve(experiment)
+    result = CopyDynamics(200, phase_spread=0.5).evolve(experiment, seed=1, replicas=3)
+    warm = OQT(0.5, scheme="ensemble").evolve(experiment)
+    for figure in (
+        plot(result, reference),
+        plot(warm, reference),
+        plot_theories({"a": result, "b": warm}, reference),
+    ):
+        assert [ax.get_xlim() for ax in figure.axes] == [(1.0, 2.5)] * len(figure.axes)

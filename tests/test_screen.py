@@ -140,6 +140,7 @@ def test_each_of_several_theories_has_its_own_verdict_and_law(rivals):
         }
     )
     lines = written(outcome).splitlines()
+    assert "  run           3 replicas, seed 2, 12 save times, time 0 to 5.5 in hbar/energy" in lines
     for number, name in enumerate(rivals.results):
         assert f"  verdict       '{name}' word {number}: sentence {number}" in lines
         assert f"  law           '{name}' of finite N is left out why {number}" in lines
@@ -203,7 +204,7 @@ def test_what_is_rounding_depends_on_the_power_of_the_energies():
         results, comparisons = numbered()
         names = ("mean_energy", "energy_variance", "entropy")
         results["x"] = results["x"].assign({name: ("time", [0.0, size]) for name in names})
-        results["x"]["energy"] = (("replica", "time"), [[1000.0, 1000.0], [-10.0, 5.0]])
+        results["x"]["energy"] = (("replica", "time"), [[1000.0, 1.0], [-10.0, 5.0]])
         found = {key: text for _, key, _, text in numbers_in(report.table("", results, comparisons), ["x"])}
         assert [found[name] for name in names] == said
 
