@@ -781,7 +781,7 @@ def test_the_cost_is_that_of_all_replicas(monkeypatch, replicas, events):
 
 
 def test_the_noise_that_is_not_small_is_that_of_its_own_copies(told):
-    """The mean infidelity of N copies at the first crossing where it is above 0.05; that of one copy is 300 times it."""
+    """The mean infidelity of N copies at the first crossing where it is above 0.05; of one copy 300 times that."""
     changes = ["theory.copies=300", "system.hbar=0.5"]
     scenario = load("rabi", changes)
     experiment, ket = scenario.experiment, one_of(scenario).encoded(scenario.experiment)

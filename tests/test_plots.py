@@ -773,3 +773,9 @@ def test_a_figure_begins_with_its_first_save_time():
         plot_theories({"a": result, "b": warm}, reference),
     ):
         assert [ax.get_xlim() for ax in figure.axes] == [(1.0, 2.5)] * len(figure.axes)
+
+
+def test_a_law_of_nothing_is_not_drawn():
+    result, reference, comparison = evolved(triangle())
+    comparison["predicted_infidelity"][:] = 0.0
+    assert plot(result, reference, comparison).axes[1].get_ylabel() == r"total variation from $|\psi|^2$"

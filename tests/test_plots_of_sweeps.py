@@ -490,3 +490,23 @@ def test_neither_an_error_bar_nor_the_law_is_cut_off(raised):
     (ax,) = plot_sweep(found, "copies").axes
     assert ax.get_yscale() == "linear"
     assert ax.get_ylim()[1] > 3.0 * high
+
+
+@pytest.mark.parametrize(
+    ("values", "axis", "colours"),
+    [((1e-4, 1e-2, 1.0), "log", "LogNorm"), ((0.5, 0.7, 1.0), "linear", "Normalize"), ((0.1, 0.6, 1.0), "linear", 0.0)],
+)
+def test_heights_and_colours_are_logarithmic_over_many_decades(values, axis, colours):
+    found = summary_of("grid").copy(deep=True)
+    found["max_deviation"][:] = np.array(values)[:, None, None]
+    found["max_deviation_error"][:] = 1e-6
+    (ax,) = plot_sweep(found, "copies", of="max_deviation").axes
+    low, high = ax.get_ylim()
+    assert ax.get_yscale() == axis
+    assert low < min(values) < max(values) < high
+    norm = meshes(plot_sweep(found, "copies", "detuning", of="max_deviation"))[0].norm
+    if colours == 0.0:
+        assert (norm.vmin, norm.vmax) == (0.0, 1.0), "from nothing, where the smallest is less than half the largest"
+    else:
+        assert type(norm).__name__ == colours
+        assert (norm.vmin, norm.vmax) == (min(values), max(values))

@@ -15,7 +15,7 @@ from copydyn import source
 from copydyn.claims import Extinct, Within
 from copydyn.experiment import System
 from copydyn.refusal import Refusal
-from copydyn.scenario import Scenario, load
+from copydyn.scenario import Scenario, load, schedule
 from copydyn.source import BadScenario, find, shipped
 from copydyn.systems import SYSTEMS
 from copydyn.theories import CopyDynamics
@@ -875,3 +875,9 @@ def test_odd_values_of_several_theories_are_refused_without_a_traceback(written,
 
 def tomllib_text(value) -> str:
     return emitted({"x": value}).removeprefix("x = ").strip()
+
+
+@pytest.mark.parametrize(("start", "stop"), [(1.0, 1.0), (2.0, 1.0), (-1.0, 1.0)])
+def test_a_schedule_ends_behind_its_start_which_is_not_negative(refuses, start, stop):
+    refuses(lambda: schedule(start=start, stop=stop, points=3), ValueError, "stop must lie behind start")
+    np.testing.assert_array_equal(schedule(start=1.0, stop=2.0, points=3).tlist, [1.0, 1.5, 2.0])
