@@ -18,7 +18,7 @@ from copydyn import compare, laws
 from copydyn.__main__ import main
 from copydyn.experiment import Experiment, Preparation, Schedule
 from copydyn.foresight import explain
-from copydyn.foresight.extinction import EVENTS_A_BEAT, WORK, Prospect, Trial, attempt
+from copydyn.foresight.extinction import EVENTS_A_BEAT, WORK, Prospect, Trial, _shortages, attempt
 from copydyn.foresight.probe import Cost, _Piece, copies_in_all, first_part, probe
 from copydyn.foresight.stages import Stage, covariance_seconds, stages_of
 from copydyn.laws import NodeCrossing
@@ -681,14 +681,19 @@ def flow_of(experiment, ket, total, text):
 
 
 @pytest.mark.parametrize("hbar", [1.0, 0.5])
-def test_chances_are_those_of_the_law_of_crossings_the_likeliest_first(told, hbar):
+@pytest.mark.parametrize("preparation", ["largest_remainder", "multinomial"])
+def test_chances_are_those_of_the_law_of_crossings_the_likeliest_first(told, hbar, preparation):
     """And that of the whole run is one less the product of those to survive each, not their sum."""
     changes = ["theory.copies=300", "schedule={stop=10,points=11}", f"system.hbar={hbar}"]
+    changes.append(f"theory.preparation={preparation}")
     text = flat(told("rabi", *changes))
     scenario = load("rabi", changes)
     experiment, theory = scenario.experiment, one_of(scenario)
     ket = theory.encoded(experiment)
-    rows = laws.node_crossings(experiment.system.hamiltonian, ket, experiment.tlist, hbar=hbar, copies=300)
+    drawn = theory.drawn(experiment)
+    rows = laws.node_crossings(
+        experiment.system.hamiltonian, ket, experiment.tlist, hbar=hbar, copies=300, multinomial=drawn
+    )
     chances = {f"{row.time:.4g}": row.extinction for row in rows}
     said = re.findall(r"label '.' at time (\S+): chance (\S+) to die out, (\S+) copies left", text)
     assert len(said) > 1
@@ -805,3 +810,23 @@ def test_the_cost_of_a_run_is_asked_for_with_the_events_of_all_its_stages(monkey
     monkeypatch.setattr(explain, "probe", noted)
     explain.foresee(experiment, theory, 9, 1, 0.01)
     assert asked == [(9, pytest.approx(sum(stage.events for stage in stages)))]
+
+
+def test_a_shortage_is_where_a_label_is_likeliest_to_be_empty():
+    """Of three labels one has few copies half-way, one at the end, one never."""
+    experiment = Experiment.of(np.eye(3), np.sqrt([0.4, 0.3, 0.3]), [0.0, 1.0, 2.0, 3.0])
+    mean = np.array([[40.0, 30.0, 30.0], [4.0, 50.0, 46.0], [30.0, 40.0, 30.0], [58.0, 6.0, 36.0]])
+    variance = np.array([[0.0, 0.0, 0.0], [4.0, 4.0, 2.0], [9.0, 9.0, 2.0], [9.0, 9.0, 2.0]])
+    first, second = _shortages(experiment, [], np.array([mean, variance]), 0.0)
+    for found, (label, at) in ((first, (0, 1)), (second, (1, 3))):
+        assert (found.label, found.time, found.copies) == (label, float(at), mean[at, label])
+        assert found.odds == pytest.approx(float(laws.extinction_by_counts(mean[at, label], variance[at, label])))
+    assert first.odds > second.odds
+
+
+def test_crossings_are_of_the_labels_of_the_system():
+    h = np.zeros((3, 3))
+    h[1:, 1:] = RESONANT
+    (stage,) = staged(h, np.array([0.0, *THROUGH_ZERO]), [0.0, 10.0])
+    assert (stage.lost, [row.label for row in stage.crossings]) == (1, [1])
+    assert stage.labels.tolist() == [1, 2]
