@@ -141,7 +141,8 @@ def path(hamiltonian, x, copies, span, leap_step, random_state):
             words = streams.get(name) or stream(random_state, name[0], number, 0, name[1])
             here = frame.after(x, cell.middle)
             flow = _flow(frame, here, cell)
-            drawn, streams[name] = next_poisson(words, abs(flow))
+            # compiled, words come back as whole numbers of Python, small ones of another type than large ones
+            drawn, streams[name] = next_poisson(tuple(map(np.uint64, words)), abs(flow))
             events += drawn
             beyond = np.copysign(drawn, flow) - flow
             if cell.owner < 0:  # what comes in the middle comes at once

@@ -40,6 +40,35 @@ def test_model_gives_the_events_of_the_agents_engine(settings, compiled):
     assert np.allclose(model.ensemble.phases, result.phase.values[1, -1], atol=1e-9, equal_nan=True)
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.6])
+def test_agents_copy_whom_the_engine_logs(spread, monkeypatch):
+    """Who copied whom, when, from where to where, and each copy's phase in the end: at hbar = 0.5, through pulses."""
+    train, seen = [(0.8, H), (2.0, H.conj())], []
+    settings = {"record_events": True, "phase_spread": spread}
+    times = [0.0, 0.5, 1.5]
+    experiment = Experiment.of(train, PSI, times, hbar=0.5)
+    result = CopyDynamics(80, engine="agents", follow=range(80), **settings).evolve(experiment, seed=7)
+    take_over = CopyModel._take_over
+
+    def noted(model, copier, copied, at):
+        seen.append((at, copier.row, copied.row, copier.beable, copied.beable))
+        take_over(model, copier, copied, at)
+
+    monkeypatch.setattr(CopyModel, "_take_over", noted)
+    model = CopyModel(train, PSI, times, copies=80, seed=7, hbar=0.5, compiled=False, **settings)
+    while model.running:
+        model.step()
+    columns = ("event_time", "event_copier", "event_copied", "event_from", "event_to")
+    logged = list(zip(*(result[name].values.tolist() for name in columns), strict=True))
+    assert [event[1:] for event in seen] == [event[1:] for event in logged]
+    assert len(seen) > 40
+    np.testing.assert_allclose([event[0] for event in seen], [event[0] for event in logged], rtol=0, atol=1e-9)
+    copies = [model.copy(row) for row in range(80)]
+    assert [copy.beable for copy in copies] == result.tagged_beable.values[0, -1].tolist()
+    phases = np.array([copy.phase for copy in copies])
+    np.testing.assert_allclose(np.exp(1j * phases), np.exp(1j * result.tagged_phase.values[0, -1]), atol=1e-8)
+
+
 def test_agents_are_views_of_the_rows():
     model = CopyModel(H, PSI, TLIST, copies=200, seed=1)
     assert len(model.agents) == 200

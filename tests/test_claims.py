@@ -1,5 +1,6 @@
 """Claims: each holds where it should, fails where it should, and says by which number and which rule."""
 
+import json
 import re
 
 import numpy as np
@@ -10,11 +11,14 @@ from exact import detuned
 from copydyn.claims import (
     FALSE_ALARM,
     Agrees,
+    Born,
     Closer,
     Coherent,
     Conserved,
     Deviates,
     Extinct,
+    Reads,
+    Signals,
     Still,
     Within,
     two_sided_binomial,
@@ -62,6 +66,7 @@ def test_without_a_law_neither_agreement_nor_deviation_holds(claim, score):
 
 def test_a_deviation_has_the_sign_of_more_than_finite_n_explains():
     assert Deviates().judge(None, comparison(4.1)).holds
+    assert not Deviates().judge(None, comparison(3.9)).holds
     assert not Deviates().judge(None, comparison(-9.0)).holds
     assert not Deviates(at_least=5.0).judge(None, comparison(4.1)).holds
 
@@ -294,3 +299,121 @@ def test_claims_read_a_real_comparison():
     assert not Deviates("max_deviation", 0.9).judge(result, found).holds
     assert not Still().judge(result, found).holds
     assert Extinct("0", at_most=0).judge(result, found).holds
+
+
+# ---- outcomes and readings, by hand
+
+
+def outcomes(found, weights):
+    """A result whose runs all have outcome 0 first, and so many of each at the end."""
+    last = np.repeat(np.arange(len(found)), found)
+    data = {"outcome": (("replica", "time"), np.stack([np.zeros_like(last), last], axis=1))}
+    return xr.Dataset(data, {"time": [0.0, 1.0]}, {"outcome_weights": json.dumps(list(weights))})
+
+
+@pytest.mark.parametrize("place", [0, 4, 9])
+@pytest.mark.parametrize(("more", "follows"), [(126, True), (144, False)])
+def test_of_ten_outcomes_the_least_likely_counts_ten_times(place, more, follows):
+    """Either number has a chance below `FALSE_ALARM` by itself, and one above it tenfold, whichever outcome it is of.
+
+    Uncorrected, one in 1000 runs that follow Born's rule would be said to break it.
+    """
+    found = np.full(10, 1000 - more // 9)
+    found[place] = 1000 + more
+    single = two_sided_binomial(1000 + more, 10_000, 0.1)
+    assert single < FALSE_ALARM
+    assert (10 * single >= FALSE_ALARM) is follows
+    finding = Born().judge(outcomes(found, np.full(10, 0.1)), None)
+    assert finding.holds is follows
+    assert Born(breaks=True).judge(outcomes(found, np.full(10, 0.1)), None).holds is not follows
+    assert f"probability {10 * single:.2g}, least" in finding.sentence
+    shares = ", ".join(f"{number / 10_000:.4g}" for number in found[:6])
+    assert f"have the shares {shares} where Born's rule gives {', '.join(['0.1'] * 6)} (so far" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("found", "weights", "tests"),
+    [
+        ([58, 42], [0.5, 0.5], 1),
+        ([40, 35, 25], [0.3, 0.4, 0.3], 3),
+        ([0, 40, 35, 25], [0.0, 0.3, 0.4, 0.3], 3),
+        ([60, 40, 0, 0], [0.5, 0.5, 0.0, 1e-15], 1),
+        ([40, 35, 25, 0], [0.5, 0.3, 0.2, 0.0], 3),
+    ],
+)
+def test_outcomes_that_can_come_are_counted_and_two_are_one(found, weights, tests):
+    finding = Born().judge(outcomes(found, weights), None)
+    single = min(two_sided_binomial(n, 100, p) for n, p in zip(found, weights) if p > 1e-12)
+    assert f"probability {min(1.0, tests * single):.2g}, least" in finding.sentence
+
+
+def test_weights_need_not_sum_to_one_to_rounding():
+    """Those of the outcomes that can come are taken together as one."""
+    weights = np.array([0.5, 0.3, 0.2])
+    assert Born().judge(outcomes([500, 300, 200], weights * (1 - 1e-9)), None).holds
+    finding = Born().judge(outcomes([560, 270, 170], 0.9 * weights), None)
+    assert f"probability {3 * two_sided_binomial(560, 1000, 0.5):.2g}, least" in finding.sentence
+
+
+SERIES = [0.3, 0.9, -0.7, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("when", "value", "place"), [("first", 0.3, 0), ("last", 0.1, 3), ("largest", 0.9, 1), ("smallest", -0.7, 2)]
+)
+def test_a_reading_is_of_its_moment(when, value, place):
+    data = {"entropy": ("time", SERIES, {"units": "1", "long_name": "entropy"})}
+    result = xr.Dataset(data, {"time": [0.0, 1.0, 2.5, 4.0]})
+
+    def holds(**bounds):
+        finding = Reads("entropy", when, **bounds).judge(result, None)
+        time = (0, 1, 2.5, 4)[place]
+        extreme = f"the {when} " if when in ("largest", "smallest") else ""
+        assert finding.sentence.startswith(f"{extreme}entropy is {value:g} at time {time:g}; the claim asks for ")
+        return finding.holds
+
+    assert holds(equals=value)
+    for away in (-0.03, 0.03):
+        assert not holds(equals=value + away)
+        assert holds(equals=value + away, tolerance=0.04)
+        assert holds(at_least=value + away) is (away < 0.0)
+        assert holds(at_most=value + away) is (away > 0.0)
+        assert holds(at_least=value - 0.1, at_most=value + away) is (away > 0.0)
+        assert not holds(at_least=value - 0.1, at_most=value + 0.1, equals=value + away)
+    assert holds(at_least=value, at_most=value), "the bounds themselves are allowed"
+
+
+def test_a_signal_is_looked_for_on_the_whole_way(monkeypatch):
+    monkeypatch.setattr("copydyn.claims.irreversibility.witness", lambda on, off, part: np.array([0.0, 0.4, 0.1]))
+    one = {"on": None, "off": None}
+    for bounds, holds in (
+        ({"at_least": 0.4}, True),
+        ({"at_least": 0.41}, False),
+        ({"at_most": 0.4}, True),
+        ({"at_most": 0.39}, False),
+        ({"at_least": 0.1, "at_most": 0.3}, False),
+        ({"at_least": 0.5, "at_most": 0.6}, False),
+    ):
+        finding = Signals("on", "off", "B", **bounds).settle(one, {})
+        assert finding.holds is holds
+        assert "up to 0.4 away" in finding.sentence
+
+
+def test_stillness_is_that_of_every_replica():
+    result = counted(np.array([[5, 5], [5, 5]]))
+    result["events"][1, -1] = 2
+    assert Still().judge(result, None) == (False, "2 copy events happened; the claim allows none")
+
+
+def test_conserved_means_in_each_replica_at_every_time_from_its_own_start():
+    system = coupled_qubits((0.6, 0.0), (0.5, 0.0), (0.0, 0.0, 0.0))
+    experiment = Experiment(system, random(system, seed=1), Schedule([0.0, 1.0, 2.0]))
+    result = CopyDynamics(1000, preparation="multinomial").evolve(experiment, seed=1, replicas=2)
+    starts = result["counts"].values[:, 0]
+    assert not np.array_equal(*starts), "the replicas start with other counts"
+    assert Conserved("B").judge(result, None).holds
+    moved = result.copy(deep=True)
+    moved["counts"][1, 1] += [-3, 3, 0, 0]  # of the second part, and back again by the end
+    finding = Conserved("B").judge(moved, None)
+    assert finding.holds is False
+    assert "change by at most 3 copies" in finding.sentence

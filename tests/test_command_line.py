@@ -8,6 +8,7 @@ import sys
 import threading
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -292,6 +293,44 @@ def test_replicas_and_seed_are_short_for_overrides(here):
     xr.testing.assert_identical(one, two)
 
 
+def asked(monkeypatch, *arguments):
+    """Give the scenario that the command would run, and how."""
+    seen = []
+
+    def run(scenario, out, **how):
+        seen.append((scenario, out, how))
+        return SimpleNamespace(holds=True)
+
+    monkeypatch.setattr(pipeline, "run", run)
+    assert main(["scenario", "rabi", *arguments]) == 0
+    return seen[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--seed", "7", "--replicas", "3", "run.seed=5", "run.replicas=2"],
+        ["run.seed=5", "run.replicas=2", "--seed", "7", "--replicas", "3"],
+        ["run.seed=5", "--seed=7", "run={replicas=2}", "--replicas=3"],
+    ],
+)
+def test_options_count_more_than_overrides_wherever_they_stand(monkeypatch, arguments):
+    run = asked(monkeypatch, *arguments)[0].run
+    assert (run.seed, run.replicas) == (7, 3)
+
+
+def test_what_a_run_does_where_nothing_is_said(monkeypatch):
+    """Folder, threads, checkpoints and figure, and each as it is asked for."""
+    scenario, out, how = asked(monkeypatch)
+    assert (scenario.run.seed, out) == (1, Path("results"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert (how["jobs"], how["every"], how["picture"]) == (cores, 60.0, True)
+    _, out, how = asked(
+        monkeypatch, "--out", "kept", "--jobs", "3", "--checkpoint-every", "0.5", "--no-plot", "theory.copies=9"
+    )
+    assert (out, how["jobs"], how["every"], how["picture"]) == (Path("kept"), 3, 0.5, False)
+
+
 def test_without_a_seed_every_run_is_another(here):
     Path("mine.toml").write_text(shipped()["rabi"].read_text().replace("seed = 1\n", ""))
     for _ in range(2):
@@ -450,6 +489,36 @@ def test_the_law_of_multinomial_counts_starts_from_the_mean():
     np.testing.assert_allclose(law["infidelity_law"], expected["infidelity_law"], rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("changes", "copies", "floor"),
+    [
+        ([], 1000, 0),
+        (["theory.spectators=30"], 1060, 0),
+        (["theory.floor=20"], 1040, 20),
+        (["theory.spectators=30", "theory.preparation=multinomial"], 1060, 0),
+    ],
+)
+def test_the_law_is_asked_for_all_copies_their_floor_and_how_they_start(monkeypatch, changes, copies, floor):
+    scenario = load("rabi", ["theory.copies=1000", "schedule.points=3", *changes])
+    theory = scenario.theories["CopyDynamics"]
+    seen = []
+    monkeypatch.setattr(pipeline.laws, "finite_copies", lambda *asked, **more: seen.append((asked, more)))
+    pipeline.law_of(scenario.experiment, theory)
+    (((experiment, ket), more),) = seen
+    assert experiment is scenario.experiment
+    np.testing.assert_array_equal(ket, theory.encoded(experiment))
+    assert (more["copies"], more["floor"]) == (copies, floor)
+    drawn = 1000 / copies * np.abs(experiment.ket) ** 2 if "multinomial" in "".join(changes) else np.zeros(2)
+    np.testing.assert_allclose(more["multinomial"], drawn)
+
+
+def test_a_law_is_known_up_to_a_number_of_labels(monkeypatch):
+    scenario = load("rabi", ["schedule.points=3"])
+    for most, known in ((2, True), (1, False)):
+        monkeypatch.setattr(pipeline, "MOST_LABELS", most)
+        assert (pipeline.law_of(scenario.experiment, scenario.theories["CopyDynamics"]) is not None) is known
+
+
 @pytest.mark.parametrize("change", ["theory.phase_spread=0.1", "theory.kind=Schrodinger", "system.levels=513"])
 def test_there_is_no_law_without_aligned_copies_or_with_too_many_labels(change):
     changes = ["theory.phase_spread=0.1"] if "spread" in change else []
@@ -468,6 +537,14 @@ def test_there_is_no_law_without_aligned_copies_or_with_too_many_labels(change):
         (0.0, 1.2e-6, "(0.0 ± 1.2)e-06"),
         (123456789.0, 2.0e6, "(1.235 ± 0.020)e+08"),
         (82325.2, 139.0, "82325 ± 139"),
+        (0.00608, 0.00012, "0.00608 ± 0.00012"),
+        (0.001, 0.0001, "0.00100 ± 0.00010"),
+        (6.08e-4, 1.2e-5, "(6.08 ± 0.12)e-04"),
+        (543210.0, 1234.0, "543210 ± 1234"),
+        (1e6, 1e4, "(1.000 ± 0.010)e+06"),
+        (0.5, 7.0, "0.5 ± 7.0"),
+        (0.25, 1e-9, "0.2500000000 ± 0.0000000010"),
+        (0.123456, np.nan, "0.1235"),
         (0.25, np.nan, "0.25"),
         (0.25, 0.0, "0.25"),
         (0.9597, 5e-17, "0.9597"),

@@ -301,3 +301,110 @@ def test_the_work_of_pulses_stands_beside_the_energy():
     reference = path([0.5, 0.5, 0.9])
     reference["energy"] = (("replica", "time"), [[1.0, 1.0, 3.0]], {"units": "energy", "long_name": "mean energy"})
     assert np.allclose(compare(ensembles(TWO), reference)["expected_energy_drift"], [0.0, 0.0, 2.0])
+
+
+# --- each replica by itself, each save time by itself ---
+
+
+def four(counts, energy=None, copies=100) -> xr.Dataset:
+    """Ensembles by their counts (replica, time, label) of four labels."""
+    counts = np.asarray(counts, dtype=np.int64)
+    axes = ("replica", "time", "beable")
+    variables = {
+        "probability": (axes[1:], (counts / copies).mean(axis=0)),
+        "frequency": (axes, counts / copies),
+        "counts": (axes, counts),
+    }
+    if energy is not None:
+        variables["energy"] = (axes[:2], np.asarray(energy))
+    data = {name: (dims, values, {"units": "1", "long_name": name}) for name, (dims, values) in variables.items()}
+    return xr.Dataset(data, {"time": TIMES, "beable": list("abcd")}, {"copies": copies, "replicas": len(counts)})
+
+
+def test_the_two_distances_are_told_apart_with_four_labels():
+    """The largest deviation and half the sum have other values, and other worst moments, in each of two replicas."""
+    even = xr.Dataset(
+        {"probability": (("time", "beable"), np.full((3, 4), 0.25), {"units": "1", "long_name": "p"})},
+        {"time": TIMES, "beable": list("abcd")},
+    )
+    counts = [[[25] * 4, [45, 19, 18, 18], [40, 40, 10, 10]], [[25] * 4, [25, 25, 26, 24], [1, 0, 49, 50]]]
+    found = compare(four(counts), even)
+    assert np.allclose(found["max_deviation"], [0.0, (0.20 + 0.01) / 2, (0.15 + 0.25) / 2])
+    assert np.allclose(found["total_variation"], [0.0, (0.20 + 0.01) / 2, (0.30 + 0.49) / 2])
+    assert found["worst_deviation"] == pytest.approx((0.20 + 0.25) / 2)
+    assert found["worst_deviation_error"] == pytest.approx(0.025)
+    assert found["worst_total_variation"] == pytest.approx((0.30 + 0.49) / 2)
+    assert found["worst_total_variation_error"] == pytest.approx(0.095)
+    assert np.allclose(found["extinct"], [0.0, 0.0, 0.5]), "one copy is not none"
+    mean = (np.array(counts) / 100).mean(axis=0)
+    assert np.allclose(found["frequency_deviation"], mean - 0.25)
+
+
+def test_each_replica_gains_energy_over_its_own_start():
+    even = [[[25] * 4] * 3] * 2
+    reference = four(even[:1])
+    found = compare(four(even, [[1.0, 1.5, 1.25], [3.0, 3.0, 3.75]]), reference)
+    assert np.allclose(found["energy_drift"], [0.0, 0.25, 0.5])
+    assert np.allclose(found["energy_drift_error"], [0.0, 0.25, 0.25])
+
+
+def turned_by(infidelities, replicas=16) -> xr.Dataset:
+    """As `turned`, with another infidelity at each time."""
+    phases = np.stack([np.zeros(3), 2 * np.arcsin(np.sqrt(infidelities))], axis=-1)
+    found = turned(0.0, replicas)
+    return found.assign(phase=(found["phase"].dims, np.tile(phases, (replicas, 1, 1)), found["phase"].attrs))
+
+
+@pytest.mark.parametrize(("shift", "score"), [(0.25, -5.0), (-0.25, 5.0)])
+def test_the_shift_of_an_offset_is_added_to_the_law(shift, score):
+    wanted = law([1.0, 1.0, 1.0], spread=0.2, offset_shift=("time", np.full(3, shift)))
+    found = compare(turned(0.01), HALF, wanted)
+    assert np.allclose(found["predicted_infidelity"], (1.0 + shift) / 100)
+    assert found["score"].item() == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("lawful", "doubt", "score", "verdict"),
+    [(0.5, 0.35, 3.0, "agrees"), (1.5, 0.35, -3.0, "agrees"), (0.5, 0.2, 6.0, "deviates"), (0.5, 0.6, 0.0, "agrees")],
+)
+def test_what_the_law_does_not_know_is_no_deviation(lawful, doubt, score, verdict):
+    """N times the doubt, over the error 0.0005 of 16 replicas; it never turns a deviation round."""
+    wanted = law([lawful] * 3, spread=0.2, infidelity_doubt=("time", np.full(3, doubt)))
+    found = compare(turned(0.01), HALF, wanted)
+    assert found["score"].item() == pytest.approx(score, abs=1e-9)
+    assert found.attrs["verdict"] == verdict
+
+
+def test_beyond_its_reach_a_law_neither_predicts_nor_judges():
+    reach = ("time", np.array([True, True, False]))
+    noise = ("time", "beable"), np.full((3, 2), 0.25)
+    wanted = law(
+        [0.5, 1.5, 9.0],
+        spread=0.2,
+        in_reach=reach,
+        frequency_noise=noise,
+        infidelity_doubt=("time", np.array([0.0, 0.0, 9.0])),
+    ).assign(infidelity_spread=("time", np.array([0.1, 0.3, 9.0])))
+    found = compare(turned_by([0.005, 0.015, 0.5]), HALF, wanted.assign_attrs(beyond_reach="from time 2 on, by hand"))
+    assert np.allclose(found["predicted_infidelity"], [0.005, 0.015, np.nan], equal_nan=True)
+    assert np.allclose(found["predicted_deviation"], [[0.05] * 2, [0.05] * 2, [np.nan] * 2], equal_nan=True)
+    assert found["score"].item() == pytest.approx(0.0, abs=1e-9)
+    assert found.attrs["verdict"] == "agrees"
+    assert ", as far as the law reaches, is 1.000 ± 0.050 times" in found.attrs["sentence"]
+    assert found.attrs["beyond_reach"] == "from time 2 on, by hand"
+
+
+def test_a_verdict_says_found_over_expected_and_the_relative_error():
+    found = compare(turned(0.01), HALF, law([2.0, 2.0, 2.0], spread=0.4))
+    assert "is 0.500 ± 0.050 times what finite N must give" in found.attrs["sentence"]
+    found = compare(turned(0.01), HALF, law([0.8, 0.8, 0.8], spread=0.4))
+    assert "is 1.250 ± 0.125 times what finite N must give" in found.attrs["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict"), [(3.9, "agrees"), (4.1, "deviates"), (-3.9, "agrees"), (-4.1, "deviates")]
+)
+def test_four_standard_errors_are_a_deviation(score, verdict):
+    found = compare(turned(0.01), HALF, law([1.0 - 0.05 * score] * 3, spread=0.2))
+    assert found["score"].item() == pytest.approx(score)
+    assert found.attrs["verdict"] == verdict

@@ -60,6 +60,26 @@ def test_the_bound_is_tight_where_nothing_cancels():
     assert off == pytest.approx(drive.error, rel=1e-4)
 
 
+@pytest.mark.parametrize("hbar", [0.7, 2.0])
+def test_the_stated_error_has_each_hbar_in_its_place(hbar):
+    """One short step of H(t) = Z + t X + t^2 Y: |Y| h^3/12 hbar, and |[Z, X]| h^3/12 hbar^2 with |[Z, X]| = 2."""
+    h, half = 0.02, 0.01
+    drive = sampled(lambda t: Z + (t - half) * X + (t - half) ** 2 * Y, h, 1, hbar=hbar)
+    assert drive.error == pytest.approx(h**3 / 12 / hbar + 2 * h**3 / 12 / hbar**2, rel=1e-6)
+
+
+def test_the_rules_of_quadrature_are_exact_for_their_polynomials():
+    """Lobatto's five nodes up to the power seven, Simpson's three up to three, in pieces or not; and no further."""
+    for parts in (0.5, 0.17):
+        rule = drives._Rule.of(0.5, parts)
+        for power in range(8):
+            exact = 2 * 0.25 ** (power + 1) / (power + 1) * (power % 2 == 0)
+            assert rule.weights @ rule.offsets**power == pytest.approx(exact, abs=1e-15)
+            if power < 4:
+                assert rule.coarser @ rule.offsets**power == pytest.approx(exact, abs=1e-15)
+        assert abs(rule.weights @ rule.offsets**8 - 2 * 0.25**9 / 9) > 1e-12
+
+
 def test_the_control_that_must_fail():
     """Sampled at the beginning of each step the error is of first order, and soon above the bound."""
     late = DRIVES["bump"]

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import verdicts
+import xarray as xr
 from exact import EXACT, train, triangle, turned
+from scipy.linalg import expm
 
 from copydyn import compare, laws
 from copydyn.__main__ import main
-from copydyn.experiment import Experiment
+from copydyn.experiment import Experiment, Preparation, Schedule
 from copydyn.foresight import explain
-from copydyn.foresight.extinction import Prospect, Trial
-from copydyn.foresight.probe import first_part, probe
+from copydyn.foresight.extinction import EVENTS_A_BEAT, WORK, Prospect, Trial, _shortages, attempt
+from copydyn.foresight.probe import Cost, _Piece, copies_in_all, first_part, probe
 from copydyn.foresight.stages import Stage, covariance_seconds, stages_of
 from copydyn.laws import NodeCrossing
 from copydyn.layout import WIDEST
@@ -597,3 +599,234 @@ def test_durations(seconds, text):
 @pytest.mark.parametrize(("count", "text"), [(0, "0 kB"), (850, "0.85 kB"), (3.04e7, "30 MB"), (2e15, "2.0 PB")])
 def test_sizes(count, text):
     assert size(count) == text
+
+
+# ---- each number against its law
+
+
+FORESEEN = {
+    "lost on the way": ("three-level", ["theory.copies=3000", "theory.spectators=20", "schedule.points=6"]),
+    "spectators": ("rabi", ["theory.copies=3000", "theory.spectators=30", "schedule={stop=3,points=7}"]),
+    "floor": ("rabi", ["theory.copies=3000", "theory.floor=30", "schedule={start=1,stop=3,points=7}"]),
+    "drawn": ("rabi", ["theory.copies=500", "theory.preparation=multinomial", "schedule={stop=3,points=7}"]),
+    "admixture": ("rabi", ["theory.copies=5000", "theory.admixture=[0.001,[0,1]]", "schedule={stop=3,points=7}"]),
+}
+
+
+@pytest.mark.parametrize("hbar", [1.0, 0.5])
+@pytest.mark.parametrize("case", FORESEEN)
+def test_every_number_that_is_foreseen_is_that_of_its_law(told, monkeypatch, case, hbar):
+    """The copies needed, the band, the start and the events; none of them is of a simulated ensemble."""
+    monkeypatch.setattr(explain, "covariance_seconds", lambda *_: 0.0)  # on a busy machine the law is left out
+    name, changes = FORESEEN[case]
+    changes = [*changes, f"system.hbar={hbar}"]
+    text = told(name, *changes, "--precision", "0.03")
+    scenario = load(name, changes)
+    experiment, theory = scenario.experiment, one_of(scenario)
+    ket, labels, times = theory.encoded(experiment), experiment.system.labels, experiment.tlist
+    law = laws.finite_copies(experiment, ket, multinomial=theory.drawn(experiment))
+    noise, losses = law["frequency_noise"].values, law["infidelity_law"].values
+    total = theory.copies + len(labels) * max(theory.spectators, theory.floor)
+    start = 1.0 - abs(np.vdot(experiment.ket, ket)) ** 2
+
+    at, label = np.unravel_index(np.argmax(noise), noise.shape)
+    needed, where = re.search(r"every n/N below 0.03 +(\d+) +(.*)\n", text).groups()
+    assert int(needed) == three_digits_up(noise.max() / 0.03**2)
+    assert where == f"label '{labels[label]}' at time {times[at]:.4g}"
+    fixed = theory.admixture is not None  # what an admixture does to the start does not fall with N
+    wanted = losses[-1] / (0.03**2 - start) if fixed else (losses[-1] + total * start) / 0.03**2
+    assert f"its square, 0.0009{'':4}" in text
+    assert number(text, "mean infidelity below its square, 0.0009") == three_digits_up(wanted)
+
+    spread = np.sqrt(noise / total)
+    order = sorted(range(len(labels)), key=lambda label: -spread[:, label].max())
+    lines = re.findall(r"standard deviation of n/N, label '(.*)' +(\S+) +(\S+) at time (\S+)\n", text)
+    assert len(lines) == len(labels)
+    for (said, end, largest, when), label in zip(lines, order):
+        assert float(largest) == pytest.approx(spread[:, label].max(), rel=5e-3)
+        label = labels.index(said)
+        assert float(end) == pytest.approx(spread[-1, label], rel=5e-3)
+        assert float(largest) == pytest.approx(spread[:, label].max(), rel=5e-3)
+        assert float(when) == pytest.approx(times[np.argmax(spread[:, label])], rel=1e-3)
+    mean = float(re.search(r"^  mean infidelity +(\S+)$", text, re.MULTILINE)[1])
+    assert mean == pytest.approx(losses[-1] / total + start, rel=5e-3)
+    said = re.search(r"of it the start itself +(\S+)\n", text)
+    assert (said is None) is (case == "drawn")
+    assert said is None or float(said[1]) == pytest.approx(start, rel=5e-3)
+
+    events, lost = flow_of(experiment, ket, total, text)
+    assert float(re.search(r"about (\S+) copy events a replica", text)[1]) == pytest.approx(events, rel=5e-3)
+    assert (lost is not None) is (case == "lost on the way" and hbar == 0.5)
+
+
+def three_digits_up(value):
+    """Give the whole number not below ``value`` of three digits."""
+    needed = int(np.ceil(value))
+    unit = 10 ** max(0, len(str(needed)) - 3)
+    return int(np.ceil(needed / unit)) * unit
+
+
+def flow_of(experiment, ket, total, text):
+    """Events by the law: up to a label that is said to be lost, and from there on without it."""
+    h, hbar, (start, end) = np.asarray(experiment.system.hamiltonian), experiment.system.hbar, experiment.tlist[[0, -1]]
+    lost = re.search(r"label '(.)' at time (\S+) being lost", flat(text))
+    if not lost:
+        return laws.expected_events(h, ket, [start, end], hbar=hbar, copies=total)[-1], None
+    label, when = int(lost[1]), float(lost[2])
+    first = laws.expected_events(h, ket, [start, when], hbar=hbar, copies=total)[-1]
+    left = np.delete(expm(-1j * h * (when - start) / hbar) @ ket, label)
+    rest = np.delete(np.delete(h, label, 0), label, 1)
+    left /= np.linalg.norm(left)
+    return first + laws.expected_events(rest, left, [when, end], hbar=hbar, copies=total)[-1], label
+
+
+@pytest.mark.parametrize("hbar", [1.0, 0.5])
+@pytest.mark.parametrize("preparation", ["largest_remainder", "multinomial"])
+def test_chances_are_those_of_the_law_of_crossings_the_likeliest_first(told, hbar, preparation):
+    """And that of the whole run is one less the product of those to survive each, not their sum."""
+    changes = ["theory.copies=300", "schedule={stop=10,points=11}", f"system.hbar={hbar}"]
+    changes.append(f"theory.preparation={preparation}")
+    text = flat(told("rabi", *changes))
+    scenario = load("rabi", changes)
+    experiment, theory = scenario.experiment, one_of(scenario)
+    ket = theory.encoded(experiment)
+    drawn = theory.drawn(experiment)
+    rows = laws.node_crossings(
+        experiment.system.hamiltonian, ket, experiment.tlist, hbar=hbar, copies=300, multinomial=drawn
+    )
+    chances = {f"{row.time:.4g}": row.extinction for row in rows}
+    said = re.findall(r"label '.' at time (\S+): chance (\S+) to die out, (\S+) copies left", text)
+    assert len(said) > 1
+    assert [float(chance) for _, chance, _ in said] == sorted((float(chance) for _, chance, _ in said), reverse=True)
+    for when, chance, left in said:
+        assert chance == f"{chances[when]:.2g}"
+        (row,) = (row for row in rows if f"{row.time:.4g}" == when)
+        assert left == f"{row.m:.2g}"
+    whole = 1.0 - np.prod([1.0 - chance for chance in chances.values()])
+    assert f"{whole:.2g}" in text[text.index("whole run") :]
+
+
+def test_what_was_tried_is_said_with_its_error():
+    trial = Trial(400, 100, np.array([30, 0, 80]))
+    assert trial.odds == 0.25
+    assert trial.error == pytest.approx(np.sqrt((101 / 402) * (301 / 402) / 400))
+    said = explain._whole_run(Prospect(0.5, [], ["one reason", "another"], trial), ["a", "b", "c"])
+    assert said == (
+        "chance 0.250 ± 0.022 that a label dies out: 100 of 400 ensembles tried, label 'c' in 80, 'a' in 30. The law "
+        "of single crossings, 0.5, is not reliable: one reason; another"
+    )
+    for share in (0.1, 0.5):  # the error is the spread of such trials; of 4000, to 5 per cent
+        tries = np.random.default_rng(1).binomial(400, share, 4000)
+        assert Trial(400, int(400 * share), np.zeros(1)).error == pytest.approx(np.std(tries / 400), rel=0.05)
+
+
+@pytest.mark.parametrize(("spectators", "floor", "total"), [(0, 0, 100), (5, 0, 115), (0, 7, 121), (5, 7, 121)])
+def test_spectators_and_floor_make_up_for_each_other(spectators, floor, total):
+    experiment = Experiment(triangle().system, Preparation(triangle().ket), Schedule([0.0, 1.0]))
+    assert copies_in_all(experiment, CopyDynamics(100, spectators=spectators, floor=floor)) == total
+
+
+@pytest.mark.parametrize(
+    ("share", "times"), [(0.5, [1.0, 2.0, 3.0]), (0.4, [1.0, 2.0, 2.6]), (1.0, [1.0, 2.0, 4.0, 5.0])]
+)
+def test_a_first_part_is_a_share_of_the_time_that_passes(share, times):
+    experiment = Experiment.of(RESONANT, THROUGH_ZERO, [1.0, 2.0, 4.0, 5.0])
+    np.testing.assert_allclose(first_part(experiment, share).tlist, times)
+
+
+def test_nodes_and_labels_without_copies_are_met_at_their_times(told):
+    """With hbar halved everything happens in half the time; what is said ends at the last save time before the node."""
+    for hbar, stop, when, last in ((1.0, 10, 1.855, 1.5), (0.5, 5, 0.9273, 0.75)):
+        text = told("rabi-node", f"system.hbar={hbar}", f"schedule={{stop={stop},points=21}}")
+        assert f"they diverge at time {when}, where the path meets the node of label '0'" in flat(text)
+        assert f"nodes label '0' at time {when}: chance 1 to die out" in flat(text)
+        assert re.search(rf"what 100000 copies give +at time {last} +largest on the way\n", text)
+        assert f"about 6.4e+04 copy events a replica, label '0' at time {when} being lost" in flat(text)
+
+
+def test_shortages_are_at_their_times(told):
+    for hbar, stop in ((1.0, 5), (0.5, 2.5)):
+        changes = ["theory.copies=300", f"system.hbar={hbar}", f"schedule={{stop={stop},points=6}}"]
+        text = flat(told("three-level", *changes))
+        assert f"label '1' at time {stop:g}: chance about 0.08, no node, but 6.4 copies left" in text
+
+
+def test_steps_of_the_phases_are_told_where_they_take_longer(told):
+    assert "steps about 8.4e+02 of the phases a replica" in flat(told("rabi", "theory.copies=300", "system.hbar=0.5"))
+    assert " steps " not in flat(told("rabi"))
+
+
+def test_a_label_that_starts_empty_is_not_lost():
+    """Of two pairs of levels that do not see each other one is empty, and the other stops at its zero, or before it."""
+    h = np.zeros((3, 3))
+    h[:2, :2] = RESONANT
+    ket = np.array([*THROUGH_ZERO, 0.0])
+    for stop, lost in ((3.0, 150), (1.0, 0)):
+        experiment = Experiment.of(h, ket, [0.0, 0.1, stop])
+        events = WORK / 150 - 1.0 - EVENTS_A_BEAT * 3 * laws.beats(experiment)  # as many as allow 150 ensembles
+        trial = attempt(experiment, CopyDynamics(1000), 1, events)
+        assert trial.ensembles == pytest.approx(150, abs=1)
+        assert trial.lost == pytest.approx(lost, abs=1)
+        assert trial.labels.tolist() == [trial.lost, 0, 0]
+
+
+@pytest.mark.parametrize("replicas", [1, 7])
+@pytest.mark.parametrize("events", [None, 5000.0])
+def test_the_cost_is_that_of_all_replicas(monkeypatch, replicas, events):
+    """A tenth of the time took 2 s and made 400 events: of the whole 4000, or as many as are foreseen otherwise."""
+    log = xr.Dataset({"events": (("replica", "time"), [[0, 400]]), "event_time": ("event", np.zeros(400))})
+    monkeypatch.setattr("copydyn.foresight.probe._longest", lambda *_: _Piece(0.1, 1, log, 2.0))
+    experiment = Experiment.of(RESONANT, THROUGH_ZERO, np.linspace(0, 1, 11))
+    cost = probe(experiment, CopyDynamics(100), replicas, 1, events=events)
+    whole = events or 4000.0
+    assert cost.events == pytest.approx(whole)
+    assert cost.speed == pytest.approx(200.0)
+    assert cost.seconds == pytest.approx(replicas * whole / 200.0)
+    assert cost.kept == pytest.approx(8 * (replicas * 11 + replicas * whole))
+
+
+def test_the_noise_that_is_not_small_is_that_of_its_own_copies(told):
+    """The mean infidelity of N copies at the first crossing where it is above 0.05; of one copy 300 times that."""
+    changes = ["theory.copies=300", "system.hbar=0.5"]
+    scenario = load("rabi", changes)
+    experiment, ket = scenario.experiment, one_of(scenario).encoded(scenario.experiment)
+    losses = laws.infidelity_law(experiment.system.hamiltonian, ket, experiment.tlist, hbar=0.5) / 300
+    said = float(re.search(r"not small, with a mean infidelity of (\S+?)\.? ", flat(told("rabi", *changes)) + " ")[1])
+    assert 0.05 < said < 1.05 * losses[-1]
+    assert np.abs(losses / said - 1.0).min() < 0.02
+
+
+def test_the_cost_of_a_run_is_asked_for_with_the_events_of_all_its_stages(monkeypatch):
+    scenario = load("three-level", ["theory.copies=3000", "system.hbar=0.5", "schedule.points=6", "run.replicas=9"])
+    experiment, theory = scenario.experiment, one_of(scenario)
+    stages = stages_of(experiment, theory, theory.encoded(experiment))
+    assert len(stages) > 1
+    asked = []
+
+    def noted(*given, **more):
+        asked.append((given[2], more["events"]))
+        return Cost(1.0, 1.0, 1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(explain, "probe", noted)
+    explain.foresee(experiment, theory, 9, 1, 0.01)
+    assert asked == [(9, pytest.approx(sum(stage.events for stage in stages)))]
+
+
+def test_a_shortage_is_where_a_label_is_likeliest_to_be_empty():
+    """Of three labels one has few copies half-way, one at the end, one never."""
+    experiment = Experiment.of(np.eye(3), np.sqrt([0.4, 0.3, 0.3]), [0.0, 1.0, 2.0, 3.0])
+    mean = np.array([[40.0, 30.0, 30.0], [4.0, 50.0, 46.0], [30.0, 40.0, 30.0], [58.0, 6.0, 36.0]])
+    variance = np.array([[0.0, 0.0, 0.0], [4.0, 4.0, 2.0], [9.0, 9.0, 2.0], [9.0, 9.0, 2.0]])
+    first, second = _shortages(experiment, [], np.array([mean, variance]), 0.0)
+    for found, (label, at) in ((first, (0, 1)), (second, (1, 3))):
+        assert (found.label, found.time, found.copies) == (label, float(at), mean[at, label])
+        assert found.odds == pytest.approx(float(laws.extinction_by_counts(mean[at, label], variance[at, label])))
+    assert first.odds > second.odds
+
+
+def test_crossings_are_of_the_labels_of_the_system():
+    h = np.zeros((3, 3))
+    h[1:, 1:] = RESONANT
+    (stage,) = staged(h, np.array([0.0, *THROUGH_ZERO]), [0.0, 10.0])
+    assert (stage.lost, [row.label for row in stage.crossings]) == (1, [1])
+    assert stage.labels.tolist() == [1, 2]

@@ -119,6 +119,47 @@ def test_autocorrelation_by_hand():
     np.testing.assert_allclose(correlation.autocorrelation_error.sel(beable="up"), error, atol=1e-12)
 
 
+def test_autocorrelation_of_several_copies_by_loops():
+    """Means over times, copies and replicas, whose products at lag zero differ, and the error of their ratio."""
+    log = [(0, 1.5, 0, 2, 0, 1), (1, 2.5, 1, 2, 0, 1)]
+    found = handmade(log=log, tlist=np.array([1.0, 2.0, 3.0]), follow=(1, 0), logged=False)
+    correlation = autocorrelation(found)
+    assert correlation["lag"].values.tolist() == [0.0, 1.0, 2.0]
+    for label, name in enumerate(("up", "down")):
+        products = np.zeros((2, 3))  # replica, lag
+        for replica in range(2):
+            for lag in range(3):
+                terms = []
+                for tag in range(2):
+                    x = [
+                        float(found["tagged_beable"][replica, at, tag] == label)
+                        - float(found["frequency"][replica, at, label])
+                        for at in range(3)
+                    ]
+                    terms.append(sum(x[at] * x[at + lag] for at in range(3 - lag)) / (3 - lag))
+                products[replica, lag] = sum(terms) / 2
+        assert not np.isclose(*products[:, 0])
+        ratio = products.mean(axis=0) / products[:, 0].mean()
+        rest = products - ratio * products[:, :1]
+        error = np.sqrt((rest**2).sum(axis=0) / 1 / 2) / products[:, 0].mean()  # the mean of ``rest`` is zero
+        np.testing.assert_allclose(correlation.autocorrelation.sel(beable=name), ratio, atol=1e-12)
+        np.testing.assert_allclose(correlation.autocorrelation_error.sel(beable=name), error, atol=1e-12)
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_record_that_starts_late_counts_from_its_start(logged):
+    late = handmade(
+        log=[(replica, when + 2.0, *rest) for replica, when, *rest in LOG], tlist=TLIST + 2.0, logged=logged
+    )
+    early = handmade(logged=logged)
+    np.testing.assert_allclose(running_frequency(late), running_frequency(early), atol=1e-15)
+    np.testing.assert_allclose(running_frequency(late)["time"], TLIST + 2.0)
+    if logged:
+        assert sorted(waiting_times(late).values) == sorted(waiting_times(early).values)
+        assert path_of(late, 0)["time"].values.tolist() == [2.0, 2.5, 3.5]
+        assert path_of(late, 0).attrs["until"] == 6.0
+
+
 def test_autocorrelation_of_a_copy_that_is_alone_has_no_error():
     found = handmade(follow=(0,), tlist=np.array([0.0, 1.0]), logged=False).isel(replica=[0])
     assert np.all(np.isnan(autocorrelation(found).autocorrelation_error))

@@ -586,3 +586,196 @@ def test_entropies_have_a_panel_of_their_own():
         np.testing.assert_allclose(curve.get_ydata(), results["OQT"].entropy)
         assert level.get_ydata()[0] == pytest.approx(results["OQT"].attrs["window_entropy"])
     assert all(ax.get_ylabel() != "entropy S" for ax in plot(reference, reference).axes)
+
+
+# ---- each line and band where it belongs
+
+
+def moving(sites=12):
+    """A packet that runs round a ring: no two save times are alike, and their number is even."""
+    from exact import Exact
+
+    places = np.arange(sites)
+    ket = np.exp(-(((places - sites / 3) / 2.0) ** 2) + 1j * places)
+    ket /= np.linalg.norm(ket)
+    return Exact("packet", ring(sites), ket, np.linspace(0, 2, 6), lambda t: ket, 0.0)
+
+
+def require_band(ax, number, values, most=np.inf):
+    """The band has the mean of ``values`` (replica, place) less and plus their standard deviation, as far as it may."""
+    low, high = band(ax, number)
+    mean, error = values.mean(axis=0), spread(values)
+    np.testing.assert_allclose(low, np.maximum(mean - error, 0.0), atol=1e-12)
+    np.testing.assert_allclose(high, np.minimum(mean + error, most), atol=1e-12)
+
+
+def test_profiles_are_those_of_their_own_times():
+    result, reference, comparison = evolved(moving(), copies=60, replicas=4, floor=1)
+    ax = plot(result, reference, comparison).axes[0]
+    assert names(ax)[:3] == ["t = 0", "t = 0.8", "t = 2"], "the first, the middle and the last of six"
+    solid = [line for line in ax.lines if line.get_linestyle() == "-"]
+    dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
+    for number, at in enumerate((0, 2, 5)):
+        np.testing.assert_allclose(solid[number].get_ydata(), result["frequency"][:, at].mean("replica"))
+        np.testing.assert_array_equal(dashed[number].get_ydata(), reference["probability"][at])
+    for number, at in enumerate((2, 5)):  # the start has no spread
+        require_band(ax, number, result["frequency"].values[:, at], 1.0)
+    low, high = ax.get_ylim()
+    tops = [(one.get_paths()[0].vertices[:, 1]).max() for one in ax.collections]
+    assert high > max(*tops, *(line.get_ydata().max() for line in ax.lines))
+    assert low < 0.0
+    assert plot(result, reference).axes[1].get_ylabel() == r"total variation from $|\psi|^2$"
+    each = 0.5 * np.abs(result["frequency"] - reference["probability"]).sum("beable")
+    np.testing.assert_allclose(plot(result, reference).axes[1].lines[0].get_ydata(), each.mean("replica"), atol=1e-15)
+    left, right = ax.get_xlim()
+    np.testing.assert_allclose((left, right), (-0.5, 11.5), err_msg="half a step beyond the labels")
+    theories = plot_theories({"a": result, "b": result}, reference).axes[0]
+    np.testing.assert_array_equal(theories.lines[-1].get_ydata(), reference["probability"][-1])
+    require_band(theories, 1, result["frequency"].values[:, -1], 1.0)
+
+
+def test_as_many_labels_as_colours_are_lines():
+    for sites, count in ((MOST_LINES, MOST_LINES), (MOST_LINES + 1, 3)):
+        ax = plot(Schrodinger().evolve(moving(sites).experiment)).axes[0]
+        assert len(ax.lines) == len({line.get_color() for line in ax.lines}) == count
+
+
+def test_numbers_with_gaps_stand_at_their_values():
+    values = np.cumsum(np.arange(12))
+    reference = Schrodinger().evolve(_large_ring().experiment).assign_coords(beable=[str(value) for value in values])
+    reference["beable"].attrs.update(units="1", long_name="momentum")
+    (ax,) = plot(reference).axes
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), values)
+
+
+def test_the_law_and_the_infidelity_are_of_all_copies_spectators_included():
+    experiment = triangle().experiment
+    theory = CopyDynamics(50, spectators=10)
+    result, reference = theory.evolve(experiment, seed=1, replicas=4), Schrodinger().evolve(experiment)
+    law = finite_copies(experiment, theory.encoded(experiment), copies=80)
+    comparison = copydyn.compare(result, reference, law)
+    ax = plot(result, reference, comparison).axes[1]
+    dashed, mean = ax.lines[:2]
+    np.testing.assert_allclose(dashed.get_ydata(), 80 * comparison["predicted_infidelity"])
+    np.testing.assert_allclose(mean.get_ydata(), 80 * comparison["infidelity"])
+    low, high = band(ax, 0)
+    middle, error = 80 * comparison["infidelity"].values, 80 * comparison["infidelity_error"].values
+    np.testing.assert_allclose(high, middle + error, atol=1e-12)
+    np.testing.assert_allclose(low, np.maximum(middle - error, 0.0), atol=1e-12)
+
+
+def test_the_colours_of_maps_reach_to_the_largest_of_both():
+    experiment = on_a_square()
+    result, reference = CopyDynamics(1000).evolve(experiment, seed=1, replicas=2), Schrodinger().evolve(experiment)
+    for peaked in ("result", "reference"):
+        one, other = result.copy(deep=True), reference.copy(deep=True)
+        chosen = one if peaked == "result" else other
+        for name in ("probability", "frequency"):
+            if name in chosen:
+                chosen[name][:] = np.eye(12)[5]
+        assert plot(one, other).axes[0].images[0].norm.vmax == 1.0
+
+
+def off(reference, **by):
+    """Give the reference with labels (by their number) off by so much at single save times."""
+    found = reference.copy(deep=True)
+    for label, (at, size) in by.items():
+        number = int(label[-1])
+        found["probability"][at, number] += size
+        found["probability"][at, (number + 1) % found.sizes["beable"]] -= size
+    return found
+
+
+def test_the_label_that_any_theory_misses_most_at_any_time_is_drawn():
+    reference = Schrodinger().evolve(triangle().experiment)
+    reference["probability"][:] = [0.3, 0.3, 0.4]
+    mild, bad = off(reference, label_0=(-1, 0.05)), off(reference, label_2=(3, 0.2))
+    bad["probability"][3] = [0.2, 0.2, 0.6]  # label 2 is off by 0.2, the others by 0.1
+    for results in ({"mild": mild, "bad": bad}, {"bad": bad, "mild": mild}):
+        ax = plot_theories(results, reference).axes[0]
+        assert ax.get_ylabel() == "probability of level 2"
+        for line, result in zip(ax.lines, results.values()):
+            np.testing.assert_array_equal(line.get_ydata(), result["probability"][:, 2])
+        np.testing.assert_array_equal(ax.lines[-1].get_ydata(), reference["probability"][:, 2])
+
+
+def test_bands_of_theories_are_those_of_the_label_that_is_drawn():
+    results, reference, comparisons = rivals(triangle(), bare=0, low=5, high=100)
+    reference["probability"][3] = [0.0, 1.0, 0.0]  # so that label 1 is missed most
+    left, right = plot_theories(results, reference, comparisons).axes
+    label = int(left.get_ylabel()[-1])
+    assert label == 1
+    for number, (name, result) in enumerate(results.items()):
+        require_band(left, number, result["frequency"].values[..., label], 1.0)
+        mean, error = (comparisons[name][key].values for key in ("max_deviation", "max_deviation_error"))
+        np.testing.assert_allclose(band(right, number)[1], mean + error, atol=1e-12)
+
+
+def test_coherences_and_entropies_have_panels_of_their_own_and_bands():
+    h = [[0.3, 0.5, 0], [0.5, -0.3, 0.2], [0, 0.2, 0.9]]
+    experiment = copydyn.Experiment.of(h, [0.8, 0.6, 0.0], np.linspace(0, 3, 7))
+    scattered = CopyDynamics(200, phase_spread=0.5).evolve(experiment, seed=1, replicas=3)
+    warm = OQT(0.5, scheme="ensemble").evolve(experiment)
+    cold = warm.assign(entropy=0.5 * warm["entropy"]).assign_attrs(window_entropy=0.2)
+    reference = Schrodinger().evolve(experiment)
+    figure = plot_theories({"warm": warm, "scattered": scattered, "cold": cold}, reference)
+    left, _, coherence, entropy = figure.axes
+    assert (coherence.get_ylabel(), entropy.get_ylabel()) == ("coherence |Z|/n", "entropy S")
+    (line,) = coherence.lines
+    each = mean_coherence(scattered).values
+    np.testing.assert_allclose(line.get_ydata(), each.mean(axis=0))
+    require_band(coherence, 0, each, 1.0)
+    curves, levels = entropy.lines[::2], entropy.lines[1::2]
+    for curve, level, theory, drawn in zip(curves, levels, (warm, cold), (left.lines[0], left.lines[2]), strict=True):
+        np.testing.assert_array_equal(curve.get_ydata(), theory["entropy"])
+        assert level.get_ydata()[0] == theory.attrs["window_entropy"] != theory["entropy"][-1]
+        assert curve.get_color() == level.get_color() == drawn.get_color()
+    alone = plot(warm, reference).axes[-1]
+    assert alone.lines[1].get_ydata()[0] == warm.attrs["window_entropy"]
+
+
+def test_bands_of_coherence_divide_by_one_less_than_the_replicas_that_have_it():
+    result = scattered(triangle())
+    result["coherence"][0, 2:, 1] = np.nan
+    ax = plot(result).axes[-1]
+    each = result["coherence"].values
+    require_band(ax, 0, each[..., 0], 1.0)
+    low, high = band(ax, 1)
+    two = each[1:, 2:, 1]
+    np.testing.assert_allclose(low[2:], np.maximum(two.mean(axis=0) - spread(two), 0.0), atol=1e-12)
+    np.testing.assert_allclose(high[2:], np.minimum(two.mean(axis=0) + spread(two), 1.0), atol=1e-12)
+
+
+def test_no_band_is_cut_off():
+    """Means of a third, or of a twelfth, with spreads as large."""
+    for case, labels in ((triangle(), 3), (_large_ring(), 12)):
+        result, reference, _ = evolved(case, replicas=4)
+        reference["probability"][:] = 1.0 / labels
+        result["frequency"][:] = 1.0 / labels
+        result["frequency"][0, :, 1], result["frequency"][0, :, 2] = 2.0 / labels, 0.0
+        result["probability"][:] = result["frequency"].mean("replica")
+        top = float((result["frequency"].mean("replica") + result["frequency"].std("replica", ddof=1)).max())
+        for figure in (plot(result, reference), plot_theories({"a": result, "b": result}, reference)):
+            assert figure.axes[0].get_ylim()[1] > top > 1.5 / labels
+
+
+def test_a_figure_begins_with_its_first_save_time():
+    case = triangle()
+    experiment = copydyn.Experiment(
+        case.experiment.system, case.experiment.preparation, copydyn.Schedule([1.0, 1.5, 2.5])
+    )
+    reference = Schrodinger().evolve(experiment)
+    result = CopyDynamics(200, phase_spread=0.5).evolve(experiment, seed=1, replicas=3)
+    warm = OQT(0.5, scheme="ensemble").evolve(experiment)
+    for figure in (
+        plot(result, reference),
+        plot(warm, reference),
+        plot_theories({"a": result, "b": warm}, reference),
+    ):
+        assert [ax.get_xlim() for ax in figure.axes] == [(1.0, 2.5)] * len(figure.axes)
+
+
+def test_a_law_of_nothing_is_not_drawn():
+    result, reference, comparison = evolved(triangle())
+    comparison["predicted_infidelity"][:] = 0.0
+    assert plot(result, reference, comparison).axes[1].get_ylabel() == r"total variation from $|\psi|^2$"

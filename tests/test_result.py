@@ -9,7 +9,7 @@ from verdicts import assert_mean
 from copydyn import Experiment, Preparation, Schedule, System, result
 from copydyn.runs import engines
 from copydyn.systems import gue, two_level
-from copydyn.theories import CopyDynamics, Schrodinger
+from copydyn.theories import OQT, CopyDynamics, Schrodinger
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.4j], [0.1, -0.4j, 0.0]])
 KET = np.array([0.6, 0.64j, 0.48])
@@ -283,6 +283,7 @@ BROKEN = {
     "negative": (shifted("probability", -2.0), "must be numbers >= 0"),
     "sum": (shifted("probability", 1e-6), "must sum to one, but miss it by 1e-06"),
     "lost copy": (shifted("counts", -1, (1, 2, 0)), "counts of an ensemble must keep their sum"),
+    "lost copies": (shifted("counts", -1, np.s_[:, 2, 0]), "counts of an ensemble must keep their sum"),
 }
 
 
@@ -293,6 +294,21 @@ def test_what_is_no_result_is_refused(refuses, fault, tmp_path):
     refuses(lambda: result.check(broken), ValueError, names)
     refuses(lambda: result.write(broken, tmp_path / "never.nc"), ValueError, names)
     assert not list(tmp_path.iterdir())
+
+
+def test_replicas_may_have_different_numbers_of_copies():
+    found = evolved(CopyDynamics(300))
+    found["counts"].values[1, :, 0] += 5
+    result.check(found)
+
+
+def test_times_and_rates_have_the_unit_of_the_system():
+    found = OQT(0.5, scheme="ensemble").evolve(EXPERIMENT)
+    units = {name: variable.attrs.get("units") for name, variable in found.variables.items()}
+    assert units["time"] == "seconds"
+    assert units["entropy_rate"] == "1/(seconds)"
+    assert units["entropy"] == "1"
+    assert units["energy_variance"] == "energy^2"
 
 
 def test_only_datasets_are_results(refuses):

@@ -15,7 +15,7 @@ from copydyn import source
 from copydyn.claims import Extinct, Within
 from copydyn.experiment import System
 from copydyn.refusal import Refusal
-from copydyn.scenario import Scenario, load
+from copydyn.scenario import Scenario, load, schedule
 from copydyn.source import BadScenario, find, shipped
 from copydyn.systems import SYSTEMS
 from copydyn.theories import CopyDynamics
@@ -189,6 +189,7 @@ def test_defaults_are_those_of_the_objects(written):
     assert scenario.theories == {"CopyDynamics": CopyDynamics(1000)}
     assert scenario.claims == ()
     assert scenario.run.seed is None
+    assert scenario.run.replicas == 20
     np.testing.assert_array_equal(scenario.experiment.tlist, [0.0, 0.5, 1.0])
 
 
@@ -520,6 +521,36 @@ def test_an_override_is_about_all_theories_or_about_one(written, override, copie
     assert again.claims == scenario.claims
 
 
+@pytest.mark.parametrize("names", [("a", "a.b", "a.b.c"), ("a.b.c", "a.b", "a"), ("a.b", "a", "b")])
+@pytest.mark.parametrize("number", range(3))
+def test_of_names_that_begin_alike_the_one_that_is_written_out_is_meant(written, names, number):
+    tables = "".join(f'[[theory]]\nname = "{name}"\ncopies = 1e3\n' for name in names)
+    name = written(SOUND.replace("[theory]\ncopies = 1e3\n", tables))
+    scenario = load(name, [f"theory.{names[number]}.copies=9", f"theory.{names[number]}.rule.q=0.6"])
+    assert [theory.copies for theory in scenario.theories.values()] == [9 if k == number else 1000 for k in range(3)]
+    assert [theory.rule == "smolin" for theory in scenario.theories.values()] == [k != number for k in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "copies"),
+    [
+        (["theory.copies=90", "theory.copies=80"], [80, 80]),
+        (["theory.copies=90", "theory.bare.copies=80"], [80, 90]),
+        (["theory.bare.copies=80", "theory.copies=90"], [90, 90]),
+        (["theory.bare.copies=80", "theory.0.copies=70"], [70, 2000]),
+        (["theory.0.copies=70", "theory.bare.copies=80"], [80, 2000]),
+    ],
+)
+def test_of_overrides_of_one_key_the_last_counts(written, overrides, copies):
+    scenario = load(written(RIVALS), overrides)
+    assert [theory.copies for theory in scenario.theories.values()] == copies
+
+
+def test_a_table_that_is_overridden_loses_its_other_keys(written):
+    assert the_theory(load(written(SOUND), ["theory.floor=3", "theory={copies=9}"])) == CopyDynamics(9)
+    assert the_theory(load(written(SOUND), ["theory={copies=9}", "theory.floor=3"])) == CopyDynamics(9, floor=3)
+
+
 def test_a_name_that_is_also_a_key_is_told_by_what_follows(written):
     name = written(RIVALS.replace('"bare"', '"floor"'))
     name = written(Path(name).read_text().replace('theory = "bare"', 'theory = "floor"'))
@@ -844,3 +875,9 @@ def test_odd_values_of_several_theories_are_refused_without_a_traceback(written,
 
 def tomllib_text(value) -> str:
     return emitted({"x": value}).removeprefix("x = ").strip()
+
+
+@pytest.mark.parametrize(("start", "stop"), [(1.0, 1.0), (2.0, 1.0), (-1.0, 1.0)])
+def test_a_schedule_ends_behind_its_start_which_is_not_negative(refuses, start, stop):
+    refuses(lambda: schedule(start=start, stop=stop, points=3), ValueError, "stop must lie behind start")
+    np.testing.assert_array_equal(schedule(start=1.0, stop=2.0, points=3).tlist, [1.0, 1.5, 2.0])

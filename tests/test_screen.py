@@ -3,9 +3,11 @@
 import contextlib
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 from small_sweeps import sweep
 from tables import Truth, mean, numbers_in, require_what_the_files_say, says, truths_of
 
@@ -89,6 +91,155 @@ def test_the_error_of_a_coherence_is_that_of_its_mean(here):
     assert (number.value, number.error) == pytest.approx(mean(each))
     assert number.error == pytest.approx(each.std(ddof=1) / np.sqrt(5))
     assert isinstance(truths_of(outcome.folder, "-friction", outcome.reference)["coherence"], Truth)
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """Give the outcome of a run with spectators, another hbar, a late start, and more theories than one."""
+    changes = [
+        *("theory.copies=200", "theory.spectators=30", "system.hbar=0.5", "run.seed=7", "run.replicas=3"),
+        *("schedule.start=1", "schedule.stop=5", "schedule.points=9"),
+    ]
+    return pipeline.run(load("rabi", changes), tmp_path_factory.mktemp("odd"), picture=False, say=str)
+
+
+def test_the_table_of_a_run_with_spectators_says_what_its_files_say(odd):
+    """N is of all copies: with those of the theory alone, N x infidelity would be off by more than its last digit."""
+    assert require_what_the_files_say(odd.folder, ["CopyDynamics"]) >= 8
+    (number,) = (one for one in report.numbers(odd.results, odd.comparisons) if one.key == "infidelity")
+    last = odd.comparisons["CopyDynamics"].isel(time=-1)
+    np.testing.assert_allclose(
+        number[2:],
+        [
+            260 * float(last[f"{what}infidelity{error}"])
+            for what, error in (("", ""), ("", "_error"), ("predicted_", ""))
+        ],
+    )
+
+
+def test_the_head_of_a_table_says_what_ran(odd):
+    lines = written(odd).splitlines()
+    assert "  system        two-level, 2 levels, hbar = 0.5" in lines
+    assert "  run           3 replicas, seed 7, 9 save times, time 1 to 5 in hbar/energy" in lines
+    ran = "theory CopyDynamics, 200 copies (260 with spectators), engine exact, rule smolin, spectators 30 "
+    assert ran in " ".join(written(odd).split())
+    assert sum(line.startswith("  claim         ") for line in lines) == len(odd.findings) == 1
+    said = odd.findings[0]
+    assert f"claim {said.verdict}: {said.sentence}" in " ".join(written(odd).split())
+    verdict = odd.comparisons["CopyDynamics"].attrs
+    assert f"verdict {verdict['verdict']}: {verdict['sentence']}" in " ".join(written(odd).split())
+
+
+def test_each_of_several_theories_has_its_own_verdict_and_law(rivals):
+    outcome = rivals._replace(
+        comparisons={
+            name: one.assign_attrs(
+                verdict=f"word {number}", sentence=f"sentence {number}", beyond_reach=f"why {number}"
+            )
+            for number, (name, one) in enumerate(rivals.comparisons.items())
+        }
+    )
+    lines = written(outcome).splitlines()
+    assert "  run           3 replicas, seed 2, 12 save times, time 0 to 5.5 in hbar/energy" in lines
+    for number, name in enumerate(rivals.results):
+        assert f"  verdict       '{name}' word {number}: sentence {number}" in lines
+        assert f"  law           '{name}' of finite N is left out why {number}" in lines
+
+
+def numbered(**attrs):
+    """Give a result and a comparison of two replicas by the attributes of the former."""
+    result_of = xr.Dataset(
+        {"events": (("replica", "time"), [[0, 3], [0, 8]])},
+        {"time": ("time", [0.0, 2.0], {"units": "s"}), "beable": ("beable", ["a", "b", "c"], {"long_name": "level"})},
+        {"system": "by hand", "hbar": 1.0, "theory": "CopyDynamics", "replicas": 2, "seed": 1, **attrs},
+    )
+    names = ("max_deviation", "worst_deviation", "total_variation", "worst_total_variation")
+    data = {
+        f"{name}{error}": (() if "worst" in name else "time", value if "worst" in name else [0.0, value])
+        for number, name in enumerate(names)
+        for error, value in (("", 0.1 * (number + 1)), ("_error", 0.01))
+    }
+    return {"x": result_of}, {"x": xr.Dataset(data, {"time": [0.0, 2.0]}, {"verdict": "agrees", "sentence": "well"})}
+
+
+@pytest.mark.parametrize(
+    ("copies", "said"),
+    [
+        (9_999_999, "9999999 copies"),
+        (10**7, "10000000 copies"),
+        (12_345_678, "12345678 copies"),
+        (10**16, "1e+16 copies"),
+        (10**18 + 1, "1000000000000000001 copies"),
+    ],
+)
+def test_a_number_of_copies_loses_no_digit(copies, said):
+    text = report.table("", *numbered(copies=copies, theory_copies=copies))
+    assert f"  theory        'x' CopyDynamics, {said}\n" in text
+
+
+def test_leaps_are_told_with_their_share_of_the_noise():
+    """An error of 1e-5 is a tenth of the noise 1/sqrt(N) of 1e8 copies."""
+    attrs = {"copies": 10**8, "theory_copies": 10**8, "leaps": 400, "leap_error": 1e-5, "bias_limited": 0}
+    text = report.table("", *numbered(**attrs))
+    assert "  leaps         400, whose mean is off by less than 1e-05, 0.1 of the noise\n" in text
+    assert "of the noise: bias-limited\n" in report.table("", *numbered(**attrs | {"bias_limited": 1}))
+
+
+def test_a_row_has_the_number_of_its_own_name():
+    results, comparisons = numbered()
+    assert numbers_in(report.table("", results, comparisons), ["x"]) == [
+        ("x", "max_deviation", False, "0.100 ± 0.010"),
+        ("x", "worst_max_deviation", False, "0.200 ± 0.010"),
+        ("x", "total_variation", False, "0.300 ± 0.010"),
+        ("x", "worst_total_variation", False, "0.400 ± 0.010"),
+        ("x", "events", False, "5.5"),
+    ]
+    comparisons["x"]["extinct"], comparisons["x"]["extinct_error"] = ("time", [0.0, 0.5]), ("time", [0.0, np.nan])
+    assert "\n  extinct labels   0.5 of 3\n" in re.sub(" {3,}", "   ", report.table("", results, comparisons))
+
+
+def test_what_is_rounding_depends_on_the_power_of_the_energies():
+    """An energy of 1000: its variance is rounding below 1e-6, the energy itself below 1e-9, an entropy below 1e-12."""
+    for size, said in ((5e-8, ["5e-08", "< 1e-06", "5e-08"]), (5e-11, ["< 1e-09", "< 1e-06", "5e-11"])):
+        results, comparisons = numbered()
+        names = ("mean_energy", "energy_variance", "entropy")
+        results["x"] = results["x"].assign({name: ("time", [0.0, size]) for name in names})
+        results["x"]["energy"] = (("replica", "time"), [[1000.0, 1.0], [-10.0, 5.0]])
+        found = {key: text for _, key, _, text in numbers_in(report.table("", results, comparisons), ["x"])}
+        assert [found[name] for name in names] == said
+
+
+def test_a_figure_is_of_its_own_run(odd, rivals, monkeypatch):
+    seen = []
+
+    def drawn(*what, title):
+        seen.append((*what, title))
+        return SimpleNamespace(savefig=lambda *_, **__: None)
+
+    monkeypatch.setattr("copydyn.plots.plot", drawn)
+    monkeypatch.setattr("copydyn.plots.plot_theories", drawn)
+    for outcome in (odd, rivals):
+        pipeline._picture(outcome.results, outcome.reference, outcome.comparisons, "a title")
+    one, several = seen
+    assert one[0] is odd.results["CopyDynamics"]
+    assert (one[1], one[2]) == (odd.reference, odd.comparisons["CopyDynamics"])
+    assert several == (rivals.results, rivals.reference, rivals.comparisons, "a title")
+
+
+def test_each_theory_of_each_run_has_a_checkpoint_of_its_own():
+    def files(*changes, seed=2):
+        return set(pipeline._checkpoints(load("four-theories", [*SHORT, *changes]), seed, Path("out")).values())
+
+    base = files()
+    assert len(base) == 4
+    assert files() == base
+    for other in (
+        files(seed=3),
+        files("run.replicas=4"),
+        files("theory.copies.copies=1001"),
+        files("schedule.points=13"),
+    ):
+        assert not other & base
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -355,6 +355,38 @@ def test_the_driven_kernel_is_its_twin(kind):
         np.testing.assert_allclose(xi[row], noise, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["ou", "spherical", "frozen"])
+def test_one_noise_drives_two_states_with_opposite_signs(kind):
+    """The pair (xi, -xi) against two noises of the plain step that are each other's mirror."""
+    weight, steps, dt, width = np.array([0.7, 0.3]), 25, 0.03, 0.8
+    decay = 1.0 if kind == "frozen" else np.exp(-0.1)
+    y, xi, random_state = np.zeros((2, 2)), np.array([[0.4], [-0.2]]), generators(6, 2)
+    states, first = random_state.copy(), xi.copy()
+    numbers = (steps, dt, 1.4, 0.9, driven_kind(kind), width, decay, True)
+    driven.advance_driven(y, xi, random_state, *numbers, weight, np.zeros(2), np.zeros(2), np.zeros(1))
+    for row in range(2):
+        dice, now, twin = plain.Dice(states[row]), first[row].copy(), np.zeros(2)
+        for _ in range(steps):
+            before = now.copy()
+            _, now = plain.driven_step(np.zeros(1), now, dt, 0.0, 0.0, decay, width, kind, np.ones(1), dice)
+            twin = driven_pair(twin, before[0], 0.5 * (before[0] + now[0]), dt, 1.4, 0.9, weight)
+        np.testing.assert_allclose(y[row], twin, atol=1e-12)
+        np.testing.assert_allclose(xi[row], now, atol=1e-12)
+
+
+def driven_pair(y, before, mean, dt, drift, noise, weight):
+    """One step of two states that are driven by xi and -xi: the noise as it begins, and its mean."""
+    signs = np.array([1.0, -1.0])
+
+    def shares(y):
+        p = weight * np.exp(2 * (y - y.max()))
+        return p / p.sum()
+
+    middle = y + 0.5 * dt * (drift * shares(y) + noise * signs * before)
+    y = y + dt * (drift * shares(middle) + noise * signs * mean)
+    return y - y.max()
+
+
 def driven_kind(kind):
     return {"ou": driven.NORMAL, "spherical": driven.SPHERICAL, "frozen": driven.FROZEN}[kind]
 

@@ -276,3 +276,32 @@ def test_a_theory_that_draws_nothing_has_one_replica_however_many_are_asked_for(
     assert not np.isfinite(found.max_deviation.sel(theory="limit").isel(replica=1)).any()
     assert verified(folder).sound
     assert "0 missing" in status_of(folder)
+
+
+def test_points_with_several_labels_are_what_compare_says_of_them():
+    """With four labels or more the largest deviation is not half the sum of all."""
+    for sites in (4, 6):
+        changes = [*SHORT, f"system.sites={sites}", "theory.copies=100"]
+        alone = by_itself(changes, "ring-flux")
+        point = summary_of("sizes").sel(sites=sites).isel(beable=slice(sites))
+        agrees(point, alone, law=0.3)
+        worst = [alone.comparison[f"worst_{name}"] for name in ("deviation", "total_variation")]
+        assert float(worst[1]) > 1.05 * float(worst[0])
+
+
+@pytest.mark.parametrize("kind", ["grid", "sizes", "target"])
+def test_the_ends_of_a_summary_are_its_last_save_times(kind):
+    digest = Digest(of(kind))
+    ends, whole = digest.dataset(ends=True), digest.dataset()
+    assert ("predicted_infidelity" in ends) is (kind != "sizes")
+    for name, variable in ends.data_vars.items():
+        last = whole[name].isel(time=-1) if "time" in whole[name].dims else whole[name]
+        np.testing.assert_array_equal(variable.values.squeeze(), last.values.squeeze(), err_msg=str(name))
+
+
+@pytest.mark.parametrize("kind", ["grid", "parts", "failing"])
+def test_the_seconds_of_all_points_are_those_of_all_runs(kind):
+    """Of points in two parts as well, and of runs that have failed."""
+    _, seconds = provenance(of(kind))
+    assert float(summary_of(kind)["seconds"].sum()) == pytest.approx(seconds)
+    assert (summary_of(kind)["seconds"] > 0.0).all()

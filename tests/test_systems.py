@@ -186,6 +186,15 @@ def test_random_kets_are_even_and_seeded(evenness):
     assert np.abs(np.exp(1j * np.angle(first)).mean()) < 0.9  # the phases are random as well
 
 
+def test_random_kets_have_the_spread_they_state():
+    """Of two thousand labels the largest weight is 1 + 2 evenness times the least, to a per cent, and all between."""
+    system = lattice(2000)
+    weights = np.abs(ket_of(preparations.random(system, 3, 1.5), system)) ** 2
+    weights /= weights.min()
+    assert weights.max() == pytest.approx(4.0, rel=0.01)
+    assert weights.mean() == pytest.approx(2.5, rel=0.04)
+
+
 def test_plane_waves_move_with_their_momentum():
     """A shift by one site multiplies psi by exp(i k), k = 2 pi momentum/P; a ripple modulates the density alone."""
     for momentum in (3, -2, 0):

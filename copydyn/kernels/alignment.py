@@ -27,6 +27,9 @@ It is symplectic, symmetric in time and of second order. Both implicit lines are
 no new sine. Friction and noise are exact Ornstein-Uhlenbeck half steps around it. Copy events are drawn as in
 `per_copy`, along phases extrapolated from the beginning; then the step takes the labels of the copies before the events
 at its beginning and those after them at its end, which keeps second order.
+
+A copier that starts from rest at time s of a step starts, at the step's beginning, as one that the force brings to rest
+there: with momentum -s force. Of the noise of the step it gets the share 1 - s/h that is left.
 """
 
 from __future__ import annotations
@@ -73,13 +76,15 @@ class AligningLaw(NamedTuple):
 
 class Motion(NamedTuple):
     """What one step knows of its copies: cosine and sine of phi, the half-way momentum and what phi' is made of,
-    float64 (copy,); and of its labels: W, Y, P, and the change of P by the copy events, complex128 (beable,).
+    and the time into the step at which it came to rest, float64 (copy,); and of its labels: W, Y, P, and the change of
+    P by the copy events, complex128 (beable,).
     """
 
     cosine: np.ndarray
     sine: np.ndarray
     half: np.ndarray
     base: np.ndarray
+    rested: np.ndarray
     doubled: np.ndarray
     carried: np.ndarray
     pull: np.ndarray
@@ -88,7 +93,7 @@ class Motion(NamedTuple):
 
 def motion_of(copies: int, labels: int) -> Motion:
     """Allocate the scratch of a run."""
-    return Motion(*(zeros(copies) for _ in range(4)), *(zeros(labels, np.complex128) for _ in range(4)))
+    return Motion(*(zeros(copies) for _ in range(5)), *(zeros(labels, np.complex128) for _ in range(4)))
 
 
 @kernel
@@ -141,7 +146,7 @@ def advance_aligning(
             total,
             floor,
             mode,
-            law.reset,
+            law,
             random_state,
             work,
             motion,
@@ -156,7 +161,7 @@ def advance_aligning(
         flow(counts, sums, momenta, couplings, law, elapsed, random_state, work, motion, roster)
         if copier >= 0:  # up to its very end the step knew the old counts, and so must the flow of the phases
             record(now, copier, copied, loses, gains, log)
-            _take_over(copier, copied, 0.0, momenta, law.reset, motion, roster)
+            _take_over(copier, copied, 0.0, momenta, law, motion, roster)
             move(copier, gains, counts, roster)
             happened += 1
         events += happened
@@ -237,7 +242,7 @@ def begin_motion(counts, sums, momenta, couplings, strength, work, motion, roste
 
 @kernel
 def _copy_for(
-    counts, momenta, couplings, now, length, total, floor, mode, reset, random_state, work, motion, roster, log
+    counts, momenta, couplings, now, length, total, floor, mode, law, random_state, work, motion, roster, log
 ):
     """Let copies copy each other for ``length``, as in `per_copy.advance_copies`.
 
@@ -247,6 +252,8 @@ def _copy_for(
     edges = couplings.a.size
     elapsed = 0.0
     events, proposals = 0, 0
+    if law.reset:
+        motion.rested[:] = 0.0
     while total > 0.0:
         elapsed += exponential(random_state) / total
         if elapsed >= length:
@@ -272,7 +279,7 @@ def _copy_for(
         if counts[loses] <= work.lowest[loses] or counts[gains] >= work.highest[gains]:
             return elapsed, (copier, copied, loses, gains), events, proposals
         record(now + elapsed, copier, copied, loses, gains, log)
-        _take_over(copier, copied, elapsed, momenta, reset, motion, roster)
+        _take_over(copier, copied, elapsed, momenta, law, motion, roster)
         move(copier, gains, counts, roster)
         events += 1
     return length, (-1, -1, -1, -1), events, proposals
@@ -286,18 +293,22 @@ def _phase_after(copy, elapsed, momenta, omega, field, motion, roster):
 
 
 @kernel
-def _take_over(copier, copied, elapsed, momenta, reset, motion, roster):
+def _take_over(copier, copied, elapsed, momenta, law, motion, roster):
     """Give the copier phase and momentum of the copied, as they were at the beginning of the step.
 
-    A momentum that is reset had carried the copied for ``elapsed``; without it the copier starts that much further on.
+    A momentum that is reset had carried the copied for ``elapsed``; without it the copier starts that much further on,
+    and so that the force, that of a copy at rest, brings it to rest there.
     """
     roster.phase[copier] = roster.phase[copied]
     momenta[copier] = momenta[copied]
     motion.cosine[copier], motion.sine[copier] = motion.cosine[copied], motion.sine[copied]
-    if reset:
+    if law.reset:
         roster.phase[copier] += elapsed * momenta[copied]
-        momenta[copier] = 0.0
-        motion.cosine[copier], motion.sine[copier] = math.cos(roster.phase[copier]), math.sin(roster.phase[copier])
+        c, s = math.cos(roster.phase[copier]), math.sin(roster.phase[copier])
+        label = roster.beable[copied]
+        force = restoring(c, s, motion.doubled[label], law.strength) + _across(c, s, motion.pull[label])
+        momenta[copier] = -elapsed * force
+        motion.cosine[copier], motion.sine[copier], motion.rested[copier] = c, s, elapsed
 
 
 @kernel
@@ -307,25 +318,31 @@ def flow(counts, sums, momenta, couplings, law, elapsed, random_state, work, mot
     label_fields(counts, motion.carried, couplings, work, motion.shift)
     for label in range(counts.size):  # exactly zero where no event has happened
         motion.shift[label] = motion.pull[label] - motion.shift[label]
-    relax(momenta, 0.5 * elapsed, law, random_state)
+    relax(momenta, elapsed, law, random_state, motion)
     _open_momenta(counts, momenta, couplings, law.strength, elapsed, work, motion, roster)
     _turn_phases(counts, sums, couplings, elapsed, work, motion, roster)
     _close_momenta(counts, momenta, couplings, law.strength, elapsed, work, motion, roster)
-    relax(momenta, 0.5 * elapsed, law, random_state)
+    relax(momenta, elapsed, law, random_state, motion)
 
 
 @kernel
-def relax(momenta, elapsed, law, random_state):
-    """Advance d pi = -gamma pi dt + sqrt(2 gamma T) dW exactly: pi e^(-gamma t) + sqrt(T (1 - e^(-2 gamma t))) xi."""
+def relax(momenta, elapsed, law, random_state, motion):
+    """Advance d pi = -gamma pi dt + sqrt(2 gamma T) dW exactly for half of a step of ``elapsed``.
+
+    pi e^(-gamma t) + sqrt(T (1 - e^(-2 gamma t))) xi; of a copy that came to rest within the step, less of the noise.
+    """
     if law.friction <= 0.0:
         return
-    decay = math.exp(-law.friction * elapsed)
-    spread = math.sqrt(-law.temperature * math.expm1(-2.0 * law.friction * elapsed))
+    half = 0.5 * elapsed
+    decay = math.exp(-law.friction * half)
+    spread = math.sqrt(-law.temperature * math.expm1(-2.0 * law.friction * half))
     words = opened(random_state)
     for copy in range(momenta.size):
         momenta[copy] *= decay
         if spread > 0.0:
             kick, words = next_normal(words)
+            if law.reset and motion.rested[copy] > 0.0:
+                kick *= math.sqrt(max(0.0, 1.0 - motion.rested[copy] / elapsed))
             momenta[copy] += spread * kick
     closed(words, random_state)
 

@@ -165,6 +165,8 @@ def _next_by_bands(before, after, step, kind, pulse, stars, first, last, buffer)
         for band in range(stars.band_first[pulse], stars.band_first[pulse + 1]):
             shift = 2 * stars.shift[band]
             low, high = max(2 * start, -shift), min(2 * end, size - shift)
+            if high <= low:  # a label of another chunk: what ends before this one begins would be counted from its end
+                continue
             here = buffer[low - 2 * start : high - 2 * start]
             _add_product(stars.bands[band, low:high], x[low + shift : high + shift], here)
         if alive < end - start:
