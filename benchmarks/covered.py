@@ -119,7 +119,9 @@ def measured(folder: Path) -> None:
         plain = sorted({test for fault in faults() if not fault.jit for test in fault.tests})
         environment["NUMBA_DISABLE_JIT"] = "1"
         if plain:
-            subprocess.run([*program, "-n", "2", *plain], cwd=copy, env=environment, check=False)
+            subprocess.run(
+                [*program, "-n", "2", "-W", "ignore::RuntimeWarning", *plain], cwd=copy, env=environment, check=False
+            )
             (copy / ".coverage").rename(copy / ".coverage.plain")
         coverage = [sys.executable, "-m", "coverage"]
         subprocess.run([*coverage, "combine", "--rcfile=coverage.cfg"], cwd=copy, check=True)

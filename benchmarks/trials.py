@@ -91,6 +91,7 @@ class Copy:
             environment["NUMBA_CACHE_DIR"] = str(cache)
         if not jit:
             environment["NUMBA_DISABLE_JIT"] = "1"
+            options = ("-W", "ignore::RuntimeWarning", *options)  # words of 64 bits overflow on purpose
         log = self.folder / "outcome.xml"
         log.unlink(missing_ok=True)
         program = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", f"--junit-xml={log}"]
