@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from copydyn import Experiment, Preparation, Schedule, System
+from copydyn import Experiment, Preparation, Schedule, System, open_sweep
 from copydyn.runs.conduct import Checkpoint
 from copydyn.scenario import TABLES, WORDS, load
 from copydyn.streams import fingerprint, run_fingerprint, streams
@@ -306,6 +306,25 @@ def test_verify_names_the_one_run_that_is_lost_of_a_point_in_several_files(tmp_p
     run(tmp_path, "theory.copies=40,60", replicas=5, batch=1, team=again)
     assert len(again.tasks) == 1
     assert verified(tmp_path).sound
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+@pytest.mark.parametrize("of", ["probability", "infidelity"])
+def test_a_target_asks_for_the_error_over_all_runs_however_few_replicas_each_has(tmp_path, of, replicas):
+    """std/sqrt(R) over the replicas of all runs together, the largest over times and labels."""
+    run(tmp_path, "theory.copies=20,30", replicas=replicas, target_error=0.05, max_replicas=45, target=of)
+    found = open_sweep(tmp_path)
+    values = found["frequency" if of == "probability" else of]
+    for place, many in enumerate(found["replicas"].values):
+        each = values.isel(copies=place, replica=slice(0, int(many)))
+        inner = [dim for dim in each.dims if dim != "replica"]
+        error = (each.std("replica", ddof=1) / np.sqrt(many)).max(inner)
+        assert float(found["target_error"][place]) == pytest.approx(float(error), rel=1e-12)
+        assert many % replicas == 0
+        assert 30 <= many <= 45
+        earlier = (each.isel(replica=slice(0, int(many) - replicas)).std("replica", ddof=1)).max(inner)
+        enough = float(earlier) / np.sqrt(many - replicas) <= 0.05
+        assert not enough or many == 30, "one run less was not enough"
 
 
 # ---- precedence

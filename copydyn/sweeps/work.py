@@ -410,8 +410,9 @@ class Aim:
             return chances(row.values)
         return row.values[self.of] if self.of in row.values and row.form.each(self.of) else None
 
-    def error(self) -> float:
-        """Largest standard error of the mean; infinite for one replica."""
+    def error(self) -> float | None:
+        """Largest standard error of the mean; None where it cannot be known, as of one replica."""
         if self.certain:
             return 0.0
-        return float(np.max(self.moments.error())) if self.moments.number[0] > 1 else math.inf
+        error = float(np.max(self.moments.error()))
+        return error if math.isfinite(error) else None
