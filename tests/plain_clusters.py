@@ -102,7 +102,7 @@ class Half:
                 self.actual[b] = math.sqrt(self.at_least_one(self.copies[b], self.other[b])) * there / abs(there)
 
     def fields(self, cluster):
-        """h x without the diagonal, and the root of the sum of squares that it would be without interference."""
+        """(H/hbar) x without the diagonal, and the root of the sum of squares that it would be without interference."""
         off = self.h - np.diag(np.diag(self.h))
         return off[cluster] @ self.actual, np.sqrt(np.abs(off[cluster]) ** 2 @ np.abs(self.actual) ** 2)
 
@@ -147,15 +147,14 @@ class Half:
             wanted = min(1.0 / max(rates), span) if max(rates) > 0.0 else span
 
             # rates of its middle, and what bounds them
-            begin, middle = dict(self.other), time + 0.5 * wanted
+            begin, middle, at_first = dict(self.other), time + 0.5 * wanted, self.copies.copy()
 
-            def number(c, copies, begin=begin, middle=middle, x=x, growth=growth, wanted=wanted):
+            def number(c, copies, begin=begin, at_first=at_first, middle=middle, x=x, growth=growth, wanted=wanted):
                 if c in inside:
                     return self.at_least_one(copies, copies - self.late[c] * (1.0 - middle / span))
                 grown = abs(x[c]) ** 2 * ((1.0 + 0.5 * wanted * growth[c]) ** 2 - 1.0)
                 return self.at_least_one(copies, copies + (begin[c] - at_first[c]) + grown)
 
-            at_first = self.copies.copy()
             lever, traffic = {}, dict.fromkeys([*cluster, *border], 0.0)
             for c in traffic:
                 lever[c] = self.actual[c]
