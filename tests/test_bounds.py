@@ -14,7 +14,7 @@ from scipy import sparse
 
 import copydyn.inputs as given
 import qm_reference.inputs as theirs
-from copydyn import Experiment, Preparation
+from copydyn import Experiment, Preparation, Schedule, System
 from copydyn.irreversible import settings
 from copydyn.irreversible.equilibrium import Window
 from copydyn.irreversible.signalling import state_of
@@ -95,7 +95,6 @@ REFERENCES = [
     (lambda x: sesolve([(1.0, PAIR), (2.0, PAIR)], KET, [0.0, 3.0 * (1 + x)]), (0.0, 0.9e-12), (1.2e-12,)),
     (lambda x: sesolve(PAIR, KET, [x, 1.0]), (0.0, 0.999999), (-1e-300, 1.0, 1.5)),
     (lambda x: mesolve(PAIR, KET, [x, 1.0]), (0.0, 0.999999), (-1e-300, 1.0, 1.5)),
-    (lambda x: sesolve(np.diag([1.0, -1.0]), KET, [0.0, 1.0], tol=x * 2.0**-51), (), (1.0,)),
     (lambda x: sesolve(np.diag([1.0, -1.0]), KET, [0.5, 0.5 + x * 2.0**51 * 1e-12], tol=1e-12), (0.999,), (1.001,)),
     (lambda x: sesolve(np.diag([1.0, -1.0]), KET, [0.5, 0.5 + x * 2.0**51 * 1e-12], tol=1e-12, hbar=0.999), (), (1.0,)),
     (lambda x: mesolve(np.diag([1.0, -1.0]), KET, [0.5, 0.5 + x * 2.0**50 * 1e-12], tol=1e-12), (0.999,), (1.001,)),
@@ -271,9 +270,8 @@ def test_a_ket_that_is_not_normalised_is_told_what_to_do_in_either_place():
     with pytest.raises(BadValue, match=r"Preparation\(psi0, normalise=True\)") as caught:
         Experiment.of(PAIR, [1.0, 1.0], [0.0])
     assert caught.value.in_scenario.endswith("preparation.normalise=true.")
-    assert np.vdot(
-        *[Experiment.of(PAIR, Preparation([1.0, 1.0], normalise=True).ket / np.sqrt(2), [0.0]).ket] * 2
-    ).real == (pytest.approx(1.0))
+    ket = Experiment(System(PAIR), Preparation([1.0, 1.0j], normalise=True), Schedule([0.0])).ket
+    np.testing.assert_allclose(ket, np.array([1.0, 1.0j]) / np.sqrt(2))
 
 
 def test_a_state_of_several_runs_is_no_witness(refuses):
