@@ -14,7 +14,7 @@ from scipy import sparse
 
 import copydyn.inputs as given
 import qm_reference.inputs as theirs
-from copydyn import Experiment, Preparation, Schedule, System
+from copydyn import Experiment, Preparation, Schedule, System, copysolve
 from copydyn.irreversible import settings
 from copydyn.irreversible.equilibrium import Window
 from copydyn.irreversible.signalling import state_of
@@ -281,3 +281,31 @@ def test_a_state_of_several_runs_is_no_witness(refuses):
     several = off.isel(replica=[0, 0])
     refuses(lambda: state_of(several, "A"), ValueError, "a witness needs density matrices")
     assert state_of(off, "A").shape == (2, 2, 2)
+
+
+# ---- the short way to copies
+
+
+def test_copysolve_hands_everything_on(monkeypatch, tmp_path):
+    """What is asked of it, each unlike its default, reaches the theory, the experiment and the run by its own name."""
+    kept = {}
+
+    def evolve(theory, experiment, seed, replicas, **options):
+        kept.update(theory=theory, experiment=experiment, seed=seed, replicas=replicas, **options)
+
+    monkeypatch.setattr(CopyDynamics, "evolve", evolve)
+    asked = {"engine": "exact", "rule": "printed", "spectators": 3, "floor": 2, "admixture": (0.1, KET)}
+    options = {"replicas": 5, "seed": 9, "progress": True, "jobs": 2, "checkpoint": tmp_path / "run"}
+    copysolve(PAIR, KET, [0.5, 1.0], copies=1e3, hbar=0.7, e_ops={"a": LARGE}, **asked, **options)
+    assert kept["theory"] == CopyDynamics(1000, **asked)
+    experiment = kept["experiment"]
+    np.testing.assert_array_equal(experiment.system.hamiltonian, PAIR)
+    np.testing.assert_allclose(experiment.ket, KET)
+    np.testing.assert_array_equal(experiment.tlist, [0.5, 1.0])
+    np.testing.assert_array_equal(experiment.e_ops["a"], LARGE)
+    assert experiment.system.hbar == 0.7
+    assert (kept["seed"], kept["replicas"], kept["progress"], kept["jobs"]) == (9, 5, True, 2)
+    assert kept["keep"].path == tmp_path / "run"
+    copysolve(PAIR, KET, [0.5, 1.0], copies=10)
+    assert kept["theory"] == CopyDynamics(10)
+    assert (kept["seed"], kept["replicas"], kept["progress"], kept["jobs"], kept["keep"]) == (None, 1, False, 1, None)

@@ -192,9 +192,10 @@ def collapse_basis(projectors):
     return np.hstack(vectors), np.repeat(np.arange(len(vectors)), [one.shape[1] for one in vectors])
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.05], ids=["turns decide the step", "the rate decides the step"])
 @pytest.mark.parametrize("kind", PROJECTORS)
-def test_trajectories_of_suv(kind):
-    h = matrix(4)
+def test_trajectories_of_suv(kind, scale):
+    h = scale * matrix(4)
     theory = SUV(1.3, PROJECTORS[kind], step=0.11, degrees=1.6)
     frequencies, _ = levels(h)
     longest = min(0.11 / (1.3 * 1.6), 2 * 0.11 / np.abs(frequencies).max())
@@ -234,10 +235,11 @@ def test_trajectories_of_suv_that_the_hamiltonian_only_turns():
     assert_twins(theory, asked(np.diag(energies).astype(complex)), twin)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.05], ids=["turns decide the step", "the rate decides the step"])
 @pytest.mark.parametrize("kind", PROJECTORS)
 @pytest.mark.parametrize("noise", ["real", "complex"])
-def test_trajectories_of_sui(kind, noise):
-    h, chi = matrix(4), np.array([0.1, 0.4, 0.0, 0.5])
+def test_trajectories_of_sui(kind, noise, scale):
+    h, chi = scale * matrix(4), np.array([0.1, 0.4, 0.0, 0.5])
     given = Window("given", weights=tuple(chi))
     theory = SUI(0.8, 1.1, given, PROJECTORS[kind], noise=noise, step=0.13, degrees=1.5)
     frequencies, modes = levels(h)
