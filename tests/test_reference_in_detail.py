@@ -227,3 +227,27 @@ def test_norms_of_a_generator_are_in_the_unit_of_rates():
         assert found.norm == pytest.approx(expected)
         rho = np.outer(ket(3), ket(3).conj())
         assert_allclose(found(rho).ravel(), liouvillian(h, c, HBAR) @ rho.ravel(), atol=1e-13)
+
+
+@pytest.mark.parametrize(("solve", "digits"), [(sesolve, 51), (mesolve, 50)])
+def test_rounding_adds_up_over_a_train(solve, digits):
+    """Two pulses, each of half of what the whole way may lose: of kets |H| t, of density matrices twice that."""
+    h, most = np.diag([1.0, -1.0]), 1e-12 * 2.0**digits
+    for share, taken in ((0.499, True), (0.501, False)):
+        train = [(share * most, h), (share * most, -h)]
+        if taken:
+            solve(train, [0.6, 0.8j], [0.0, 2 * share * most], tol=1e-12)
+            continue
+        with pytest.raises(ValueError, match="twice the rounding error"):
+            solve(train, [0.6, 0.8j], [0.0, 2 * share * most], tol=1e-12)
+
+
+def test_pieces_are_no_longer_than_asked():
+    stretch = timeline.Stretch(matrix(2), 1.9, np.array([0.2, 1.0, 1.7]))
+    pieces = list(timeline._pieces(stretch, 1.0))
+    assert len(pieces) == 2
+    assert_allclose(pieces[0][0], [0.2, 0.95])
+    assert_allclose(pieces[1][0], [0.05, 0.75, 0.95])
+    assert [saved for _, saved in pieces] == [1, 2]
+    ((spans, saved),) = timeline._pieces(timeline.Stretch(matrix(2), 1.9, np.array([1.9])), np.inf)
+    assert (spans.tolist(), saved) == ([1.9], 1)
