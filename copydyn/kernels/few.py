@@ -52,8 +52,8 @@ DONE, CUT, STUCK = range(3)
 
 _LABEL = np.dtype(
     [(name, np.complex128) for name in ("outcome", "actual", "push", "unit", "deviation", "drift", "field")]
-    + [(name, np.float64) for name in ("gain", "twist", "growth", "strength", "turning", "traffic")]
-    + [(name, np.int64) for name in ("copies", "mark", "seen", "lowest", "highest")]
+    + [(name, np.float64) for name in ("gain", "twist", "growth", "strength", "turning", "traffic", "late", "shift")]
+    + [(name, np.int64) for name in ("copies", "done", "mark", "seen", "lowest", "highest")]
 )
 
 _EDGE = np.dtype([(name, np.float64) for name in ("sine", "cosine", "detuning", "net")])
@@ -65,6 +65,11 @@ class Few(NamedTuple):
     Records of ``label``: ``outcome`` is the amplitude of a few label when its steps are done, ``actual`` that at
     present, of neighbours as well; ``copies`` what is counted, or `FLOWING`. For the neighbours, added up over all
     clusters: ``gain``, copies beyond the mean; ``push`` of their amplitudes; ``twist``, radians of their phases.
+
+    Clusters that touch are carried one after the other, so that ``copies`` holds at once what a cluster that was
+    carried before has given in the whole stretch, ``late`` of them, and of a cluster whose turn has not come it lacks
+    what happens within that. With ``shift`` it is the number at the present moment; ``done`` says whose turn is over.
+
     ``roll`` and ``first`` list all clusters; ``order``, ``border``, ``edges`` and ``fields`` the labels, neighbours and
     edges of one, which records of ``edge`` follow, as ``bound`` and the alias table do. ``mean``, ``middle`` and
     ``later`` are the mean flow at the beginning, in the middle and at the end of a step.
@@ -184,6 +189,7 @@ def settle(label, amplitude, limit, words, few):
     """Let a label begin here: counted, in whole copies, if it has at most ``limit`` of them, and flowing otherwise."""
     copies = amplitude.real * amplitude.real + amplitude.imag * amplitude.imag
     few.label[label].actual, few.label[label].copies, few.label[label].deviation = amplitude, FLOWING, 0.0
+    few.label[label].late, few.label[label].shift = 0.0, 0.0
     if copies > limit:
         return words
     whole = math.floor(copies + 0.5)
@@ -222,7 +228,7 @@ def carry(cluster, size, edges_of, length, until, orders, terms, diagonal, limit
     (status, time, events, words)
         `DONE` at ``until``; `CUT` where the cluster asks for the leap to end; `STUCK`: the clock cannot tell a step.
     """
-    labels, border, edges, _ = size
+    labels, border, edges, fields = size
     now, events = 0.0, 0.0
     _look(size, 0.0, orders, terms, few.mean, few)
     for i in range(labels):
@@ -230,8 +236,8 @@ def carry(cluster, size, edges_of, length, until, orders, terms, diagonal, limit
     while now < until:
         for i in range(border):
             b = few.border[i]
-            _stand(b, few.mean, few)
-            _motion(b, few.label[b].actual, slope_at(terms, orders, b, now / length) / length, few)
+            _stand(b, few.mean, now / until, few)
+            _motion(b, few.mean[b], slope_at(terms, orders, b, now / length) / length, few)
         _fields(size, edges_of, few)
         for i in range(labels):
             a = few.order[i]
@@ -240,15 +246,16 @@ def carry(cluster, size, edges_of, length, until, orders, terms, diagonal, limit
         rest = until - now
         if wanted < rest and until + wanted == until:
             return STUCK, now, events, words
+        _shift_to_middle(size, wanted, (now + 0.5 * wanted) / until, few)
         total = _begin_step(size, edges_of, wanted, few)
         happened, elapsed, edge, words = _let_happen(edges, edges_of, min(wanted, rest), total, words, few)
         then = until if elapsed >= rest else now + elapsed
         _look(size, (now + 0.5 * elapsed) / length, orders, terms, few.middle, few)
         _look(size, then / length, orders, terms, few.later, few)
-        flowed, words = _exchange(edges, edges_of, elapsed, words, few)
-        _finish_step(size, edges_of, cluster, elapsed, diagonal, few)
+        flowed, words = _exchange(edges, edges_of, cluster, elapsed, words, few)
+        _finish_step(size, edges_of, cluster, elapsed, then / until, diagonal, few)
         if edge >= 0:  # it happens at the very end of the step, which has known the old counts
-            _move(edge, edges_of, few)
+            _move(edge, edges_of, cluster, few)
             happened += 1.0
         now = then
         events += happened + flowed
@@ -258,13 +265,17 @@ def carry(cluster, size, edges_of, length, until, orders, terms, diagonal, limit
         for i in range(labels):
             a = few.order[i]
             few.mean[a] = few.later[a]
-            words = _resettle(a, limit, words, few)
+            owed = 0.0
+            if fields > 0 and now < until and _may_become_few(a, limit, few):
+                owed = _to_come(a, size, edges_of, 0.5 * (now + until) / length, until - now, orders, terms, few)
+            words = _resettle(a, limit, fields, owed, now / until, words, few)
             few.label[a].deviation = few.label[a].actual - few.mean[a]
             far |= abs(few.label[a].deviation) > FARTHEST
         if far and now < until:
             return CUT, now, events, words
     for i in range(labels):
         few.label[few.order[i]].outcome = few.label[few.order[i]].actual
+        few.label[few.order[i]].done = 1
     return DONE, now, events, words
 
 
@@ -272,10 +283,11 @@ def carry(cluster, size, edges_of, length, until, orders, terms, diagonal, limit
 def _take_up(label, few):
     """Begin with what clusters that were carried before have left of a label."""
     if few.label[label].copies >= 0:
-        few.label[label].actual = math.sqrt(few.label[label].copies) * few.label[label].unit
+        few.label[label].shift = -few.label[label].late
+        few.label[label].actual = math.sqrt(_number(label, few)) * few.label[label].unit
     else:
         few.label[label].actual = kicked(few.mean[label] + few.label[label].push, few.label[label].gain)
-        few.label[label].gain, few.label[label].push = 0.0, 0.0
+    few.label[label].gain, few.label[label].push = 0.0, 0.0
     few.label[label].deviation = few.label[label].actual - few.mean[label]
 
 
@@ -327,6 +339,40 @@ def _counted(label, few):
 
 
 @kernel
+def _whole(label, cluster, few):
+    """Tell whether they are so by the cluster itself, which then knows all that happens to them."""
+    return few.label[label].copies >= 0 and few.label[label].mark == cluster
+
+
+@kernel
+def _number(label, few):
+    """Copies of a counted label at the present moment: at least one, if there is one that may be lost."""
+    return _with_shift(few.label[label].copies, label, few)
+
+
+@kernel
+def _with_shift(copies, label, few):
+    return max(copies + few.label[label].shift, 1.0) if copies > 0 else 0.0
+
+
+@kernel
+def _shift_to_middle(size, length, share, few):
+    """Bring the numbers of copies from the beginning of a step to its middle, at the ``share`` of the way.
+
+    What a label has been given by clusters that were carried before comes evenly; the neighbours that are counted in
+    clusters whose turn has not come grow with the mean flow.
+    """
+    for i in range(size[0]):
+        a = few.order[i]
+        few.label[a].shift = few.label[a].late * (share - 1.0)
+    for i in range(size[1]):
+        b = few.border[i]
+        if _counted(b, few):
+            x, growth = few.mean[b], 0.5 * length * few.label[b].growth
+            few.label[b].shift += (x.real * x.real + x.imag * x.imag) * growth * (2.0 + growth)
+
+
+@kernel
 def _longest(size, edges_of, step, few):
     """Length of the next step: no amplitude and no phase between two labels may change by much."""
     edge_a, edge_b, _ = edges_of
@@ -335,11 +381,11 @@ def _longest(size, edges_of, step, few):
         a = few.order[i]
         field = few.label[a].field
         coherent = field.real * field.real + field.imag * field.imag
-        n = float(few.label[a].copies)
-        if n > 0.0:
+        if few.label[a].copies > 0:
+            n = _number(a, few)
             # the coherent field may vanish for a moment; the incoherent sum tells how fast it comes back
             fastest = max(fastest, math.sqrt((coherent + few.label[a].strength) / n) / step)
-        elif n == 0.0:  # where the mean flow has left an extinct label behind, the leap will be cut
+        elif few.label[a].copies == 0:  # where the mean flow has left an extinct label behind, the leap will be cut
             fastest = max(fastest, math.sqrt(coherent) / FARTHEST)
         else:
             modulus = abs(few.label[a].actual)
@@ -386,9 +432,9 @@ def _begin_step(size, edges_of, length, few):
             a, b = edge_a[few.edges[i]], edge_b[few.edges[i]]
             pairs = 1.0
             if _counted(a, few):
-                pairs *= few.label[a].highest
+                pairs *= _with_shift(few.label[a].highest, a, few)
             if _counted(b, few):
-                pairs *= few.label[b].highest
+                pairs *= _with_shift(few.label[b].highest, b, few)
             few.bound[i] *= math.sqrt(pairs)
     return fill_alias(few.bound, size[2], few.threshold, few.alias, few.stack)
 
@@ -403,7 +449,7 @@ def _limit(label, few):
 @kernel
 def _copies(label, few):
     """N of a counted label; one for the others, whose `_lever` has it."""
-    return float(few.label[label].copies) if few.label[label].copies >= 0 else 1.0
+    return _number(label, few) if few.label[label].copies >= 0 else 1.0
 
 
 @kernel
@@ -455,21 +501,24 @@ def _let_happen(edges, edges_of, length, total, words, few):
 
 
 @kernel
-def _move(i, edges_of, few):
+def _move(i, edges_of, cluster, few):
     """Let the event happen that has ended the step."""
     a, b = edges_of[0][few.edges[i]], edges_of[1][few.edges[i]]
     gains, loses = (a, b) if few.edge[i].sine > 0.0 else (b, a)
     for label, change in ((gains, 1), (loses, -1)):
         if few.label[label].copies >= 0:
             few.label[label].copies += change
-            few.label[label].actual = math.sqrt(few.label[label].copies) * few.label[label].unit
+        if _whole(label, cluster, few):
+            few.label[label].actual = math.sqrt(_number(label, few)) * few.label[label].unit
         else:
             few.label[label].gain += change
+            few.label[label].late += change
 
 
 @kernel
-def _exchange(edges, edges_of, elapsed, words, few):
-    """Give the labels that are not counted what they gain beyond the mean flow; return how many copies moved by it.
+def _exchange(edges, edges_of, cluster, elapsed, words, few):
+    """Give the labels that the cluster does not count what they gain beyond the mean flow; return how many copies moved
+    by it.
 
     Against a counted label that is what has happened less what flowed in the mean (Simpson's rule). Between others it
     is the noise of so many events as flow in the middle of the step.
@@ -479,10 +528,10 @@ def _exchange(edges, edges_of, elapsed, words, few):
     for i in range(edges):
         edge = few.edges[i]
         a, b = edge_a[edge], edge_b[edge]
-        counted_a, counted_b = _counted(a, few), _counted(b, few)
-        if counted_a and counted_b:
+        whole_a, whole_b = _whole(a, cluster, few), _whole(b, cluster, few)
+        if whole_a and whole_b:
             continue
-        if counted_a or counted_b:
+        if _counted(a, few) or _counted(b, few):
             flow = _current(few.mean[a], h[edge], few.mean[b]) + 4.0 * _current(few.middle[a], h[edge], few.middle[b])
             flow += _current(few.later[a], h[edge], few.later[b])
             excess = few.edge[i].net - flow * elapsed / 6.0
@@ -492,10 +541,12 @@ def _exchange(edges, edges_of, elapsed, words, few):
             drawn, words = next_poisson(words, abs(flow))
             moved += drawn
             excess = math.copysign(drawn, flow) - flow
-        if not counted_a:
+        if not whole_a:
             few.label[a].gain += excess
-        if not counted_b:
+            few.label[a].late += few.edge[i].net
+        if not whole_b:
             few.label[b].gain -= excess
+            few.label[b].late -= few.edge[i].net
     return moved, words
 
 
@@ -506,41 +557,49 @@ def _current(x_a, h, x_b):
 
 
 @kernel
-def _finish_step(size, edges_of, cluster, elapsed, diagonal, few):
+def _finish_step(size, edges_of, cluster, elapsed, share, diagonal, few):
     """Bring all amplitudes of the cluster to the end of the step, and push its neighbours by what it deviates."""
     labels = size[0]
     _drifts(size, edges_of, cluster, diagonal, few)
     for i in range(labels):
         a = few.order[i]
         if few.label[a].copies >= 0:
+            few.label[a].shift = few.label[a].late * (share - 1.0)
             few.label[a].unit = turned(few.label[a].unit, few.label[a].turning * elapsed)
-            few.label[a].actual = math.sqrt(few.label[a].copies) * few.label[a].unit
+            few.label[a].actual = math.sqrt(_number(a, few)) * few.label[a].unit
         else:
             few.label[a].actual = few.later[a] + _kicked_deviation(a, elapsed, few)
     for i in range(size[1]):
-        _stand(few.border[i], few.later, few)
+        _stand(few.border[i], few.later, share, few)
     _fields(size, edges_of, few)
     for i in range(labels):
         a = few.order[i]
         if few.label[a].copies > 0:
-            field, unit = few.label[a].field, few.label[a].unit
+            field, unit, root = few.label[a].field, few.label[a].unit, math.sqrt(_number(a, few))
             along = unit.real * field.real + unit.imag * field.imag
-            after = diagonal[a] + along / math.sqrt(few.label[a].copies)
+            after = diagonal[a] + along / root
             few.label[a].unit = turned(unit, 0.5 * (after - few.label[a].turning) * elapsed)
-            few.label[a].actual = math.sqrt(few.label[a].copies) * few.label[a].unit
+            few.label[a].actual = root * few.label[a].unit
     _push(size[2], edges_of, cluster, elapsed, few)
 
 
 @kernel
-def _stand(label, mean, few):
-    """Let a neighbour of the cluster do what the mean flow says, with as many copies as it has."""
+def _stand(label, mean, share, few):
+    """Let a neighbour of the cluster do what the mean flow says, and what is known of how it deviates.
+
+    In a cluster whose turn is over it deviates little by little, at the ``share`` of the way by so much of what it does
+    at the end. In one whose turn has not come it does by what this cluster has given to it.
+    """
     x = mean[label]
-    if few.label[label].copies < 0:
-        few.label[label].actual = x + few.label[label].deviation
-    else:
-        few.label[label].actual = math.sqrt(few.label[label].copies) * (
-            x / abs(x) if x != 0.0 else few.label[label].unit
-        )
+    if few.label[label].done == 1:
+        few.label[label].actual = x + share * few.label[label].deviation
+        return
+    x += few.label[label].deviation
+    few.label[label].actual = x
+    if few.label[label].copies >= 0:
+        square = x.real * x.real + x.imag * x.imag
+        few.label[label].shift = square + few.label[label].gain - few.label[label].copies
+        few.label[label].actual = math.sqrt(_number(label, few)) * (x / abs(x) if x != 0.0 else few.label[label].unit)
 
 
 @kernel
@@ -596,10 +655,43 @@ def _push(edges, edges_of, cluster, elapsed, few):
 
 
 @kernel
-def _resettle(label, limit, words, few):
-    """Count a flowing label that has become few, and let a counted one flow that has become many."""
+def _may_become_few(label, limit, few):
+    """Tell whether a flowing label is near to being counted."""
+    x = few.label[label].actual
+    return few.label[label].copies < 0 and x.real * x.real + x.imag * x.imag <= 2.0 * limit
+
+
+@kernel
+def _to_come(label, size, edges_of, share, rest, orders, terms, few):
+    """Copies that a label gains in the mean on edges where they have been moved already: its current at the ``share``
+    of the stretch, in the middle of the ``rest`` of the way.
+    """
+    gained, here = 0.0, value_at(terms, orders, label, share)
+    for i in range(size[3]):
+        a, b, h = edges_of[0][few.fields[i]], edges_of[1][few.fields[i]], edges_of[2][few.fields[i]]
+        if a == label:
+            gained += _current(here, h, value_at(terms, orders, b, share))
+        elif b == label:
+            gained += _current(here, h.conjugate(), value_at(terms, orders, a, share))
+    return gained * rest
+
+
+@kernel
+def _resettle(label, limit, fields, owed, share, words, few):
+    """Count a flowing label that has become few, and let a counted one flow that has become many.
+
+    The mean flow of a flowing label, unlike what is counted, has in it what clusters carried before have moved. So a
+    label that becomes counted is ``owed`` the rest of that, which comes evenly from the ``share`` of the way on, and
+    none that such clusters touch ceases to be counted.
+    """
     if few.label[label].copies < 0:
-        return settle(label, few.label[label].actual, limit, words, few)
-    if few.label[label].copies > HYSTERESIS * limit:
+        x = few.label[label].actual
+        words = settle(label, kicked(x, owed) if owed != 0.0 else x, limit, words, few)
+        if few.label[label].copies < 0:
+            few.label[label].actual = x
+        elif owed != 0.0:
+            few.label[label].late, few.label[label].shift = owed / (1.0 - share), -owed
+            few.label[label].actual = math.sqrt(_number(label, few)) * few.label[label].unit
+    elif fields == 0 and few.label[label].copies > HYSTERESIS * limit:
         few.label[label].copies = FLOWING
     return words

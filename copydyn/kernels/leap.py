@@ -273,7 +273,7 @@ def _carry_clusters(
     few, kind = work.few, work.kind
     for a in range(x.size):
         few.label[a].seen, few.label[a].gain, few.label[a].push, few.label[a].twist = 0, 0.0, 0.0, 0.0
-        few.label[a].copies, few.label[a].deviation = FLOWING, 0.0
+        few.label[a].copies, few.label[a].deviation, few.label[a].late, few.label[a].done = FLOWING, 0.0, 0.0, 0
     words = stream(random_state, clusters + 1, number, place, name)
     for a in range(x.size):
         if kind[a] == FEW:
