@@ -96,7 +96,11 @@ REFERENCES = [
     (lambda x: sesolve(PAIR, KET, [x, 1.0]), (0.0, 0.999999), (-1e-300, 1.0, 1.5)),
     (lambda x: mesolve(PAIR, KET, [x, 1.0]), (0.0, 0.999999), (-1e-300, 1.0, 1.5)),
     (lambda x: sesolve(np.diag([1.0, -1.0]), KET, [0.5, 0.5 + x * 2.0**51 * 1e-12], tol=1e-12), (0.999,), (1.001,)),
-    (lambda x: sesolve(np.diag([1.0, -1.0]), KET, [0.5, 0.5 + x * 2.0**51 * 1e-12], tol=1e-12, hbar=0.999), (), (1.0,)),
+    (
+        lambda x: sesolve(np.diag([1.0, -1.0]), KET, [0.0, x * 0.9 * 2.0**51 * 1e-12], tol=1e-12, hbar=0.9),
+        (0.99,),
+        (1.01,),
+    ),
     (lambda x: mesolve(np.diag([1.0, -1.0]), KET, [0.5, 0.5 + x * 2.0**50 * 1e-12], tol=1e-12), (0.999,), (1.001,)),
 ]
 
