@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import verdicts
 from exact import EXACT
-from scipy import stats
 from test_copying import EVEN, TRIANGLE, assert_same_counts, ours, schroedinger
 
 import copydyn
