@@ -12,18 +12,22 @@ import math
 import numpy as np
 from plain_leaps import Frame
 
-from copydyn.kernels.keyed import stream
+from copydyn.kernels import keyed, variates
 from copydyn.kernels.leap import OF_CLUSTERS, OF_NOISE
-from copydyn.kernels.variates import (
-    fill_alias,
-    next_cell,
-    next_exponential,
-    next_poisson,
-    next_uniform,
-)
+from copydyn.kernels.variates import fill_alias
 
 A_CLUSTER = 16
 FARTHEST = 100.0
+
+
+def drawn_by(draw, words, *parameters):
+    """A draw, and the words after it as what they are: compiled or not."""
+    value, words = draw(words, *parameters)
+    return value, tuple(np.uint64(word) for word in words)
+
+
+def stream(*name):
+    return tuple(np.uint64(word) for word in keyed.stream(*name))
 
 
 def clusters_of(h, few):
@@ -76,7 +80,7 @@ class Half:
             return words
         whole = math.floor(n + 0.5)
         if abs(n - whole) > 1e-6:
-            share, words = next_uniform(words)
+            share, words = drawn_by(variates.next_uniform, words)
             whole = math.floor(n + share)
         self.copies[a], self.unit[a] = whole, x / abs(x) if n > 0.0 else 1.0
         self.actual[a] = math.sqrt(whole) * self.unit[a]
@@ -184,14 +188,14 @@ class Half:
                 if total == 0.0:
                     elapsed = wanted
                     break
-                wait, words = next_exponential(words)
+                wait, words = drawn_by(variates.next_exponential, words)
                 elapsed += wait / total
                 if elapsed >= min(wanted, span - time):
                     break
-                i, words = next_cell(words, len(edges), threshold, alias)
+                i, words = drawn_by(variates.next_cell, words, len(edges), threshold, alias)
                 a, b = edges[i]
                 sine = (turns[i] * np.exp(1j * (turning[a] - turning[b]) * elapsed)).imag
-                share, words = next_uniform(words)
+                share, words = drawn_by(variates.next_uniform, words)
                 numbers = [number(c, self.copies[c]) for c in (a, b) if self.counted[c]]
                 if share * bound[i] >= math.sqrt(math.prod(numbers)) * abs(sine):
                     continue
@@ -220,7 +224,7 @@ class Half:
                     excess = net[i] - flow * elapsed
                 else:
                     flow = elapsed * current(half[a] + self.deviation[a], h[a, b], half[b] + self.deviation[b])
-                    drawn, words = next_poisson(words, abs(flow))
+                    drawn, words = drawn_by(variates.next_poisson, words, abs(flow))
                     self.events += drawn
                     excess = math.copysign(drawn, flow) - flow
                 for c, sign in ((a, 1.0), (b, -1.0)):
@@ -323,7 +327,7 @@ def leap(hamiltonian, x, copies, length, few, limit, phase_step, random_state, n
                 for b in many:
                     if a < b and there.h[a, b] != 0.0:
                         flow = length * current(x[a], there.h[a, b], x[b])
-                        drawn, words = next_poisson(words, abs(flow))
+                        drawn, words = drawn_by(variates.next_poisson, words, abs(flow))
                         events += drawn
                         gained[a] += math.copysign(drawn, flow) - flow
                         gained[b] -= math.copysign(drawn, flow) - flow

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import verdicts
 from exact import EXACT
-from scipy import stats
 from test_copying import EVEN, TRIANGLE, assert_same_counts, ours, schroedinger
 
 import copydyn
@@ -117,28 +116,6 @@ def test_a_lattice_of_many_clusters_is_that_of_engine_exact_in_law():
         verdicts.assert_same_law(*both, detects=0.17)
     extinct = ((run.counts.values[:, -1] == 0).sum(axis=1) for run in (found, expected))
     verdicts.assert_same_law(*extinct, detects=0.17)
-
-
-def means_on_a_ring_of_few():
-    """By how many errors of both the means of engine "leap" are off those of "exact", where clusters share out all."""
-    size = 64
-    place = 2.0 * np.pi * np.arange(size) / size
-    ket = 1.0 + 0.3 * np.exp(3j * place) + 0.2j * np.exp(-5j * place)
-    experiment = Experiment.of(ring(size, flux=2.0).hamiltonian, ket / np.linalg.norm(ket), [0.0, 1.0])
-    found, expected = (
-        CopyDynamics(2560, engine).evolve(experiment, seed=7, replicas=1500).counts.values[:, -1]
-        for engine in ("leap", "exact")
-    )
-    return (found.mean(axis=0) - expected.mean(axis=0)) / expected.std(axis=0) / np.sqrt(2.0 / 1500)
-
-
-def test_clusters_that_touch_have_the_means_of_engine_exact():
-    """At no label is the mean off by 0.3 of the spread of one ensemble."""
-    off, detects = np.abs(means_on_a_ring_of_few()), 0.29 / np.sqrt(2.0 / 1500)
-    bound = stats.norm.isf(verdicts.FALSE_ALARM / (2 * off.size))
-    verdicts.assert_power(bound, 1.0, detects)
-    assert off.max() < bound
-    assert off.max() + detects > bound  # the control
 
 
 # --- the noise ----------------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ def web():
     return h
 
 
+ISLANDS = np.array([4000, 40, 3000, 30, 5000, 50, 4000, 20])
 PACKET = np.exp(-(((np.arange(24) - 11.5) / 6.0) ** 2) + 0.8j * np.arange(24))
 CASES = {
     # H, amplitudes, copies up to which they are counted, leaps before labels bend
@@ -50,6 +51,10 @@ CASES = {
     "ring, counted and flowing": (ring(20, flux=0.7).hamiltonian.toarray(), counted_in(waves(20), 1100), 64, 4),
     "web, counted and flowing": (web(), counted_in(waves(20), 1000), 64, 3),
     "ring, one copy or two": (ring(20, flux=0.7).hamiltonian.toarray(), counted_in(waves(20), 30), 64, 6),
+    "ring, some copies": (ring(20, flux=0.7).hamiltonian.toarray(), counted_in(waves(20), 130), 64, 6),
+    "ring, about the limit": (ring(20, flux=0.7).hamiltonian.toarray(), counted_in(waves(20), 8400), 400, 2),
+    "web, fast phases": (web() + 12.0 * np.diag(np.cos(np.arange(20))), counted_in(waves(20), 500), 64, 3),
+    "packet, few beside many": (0.3 * web()[:8, :8], np.sqrt(ISLANDS) * np.exp(1j * np.arange(8)), 64, 2),
     "packet, many in the middle": (lattice(24).hamiltonian.toarray(), counted_in(PACKET, 6000), 64, 6),
     "packet, none beyond": (lattice(24).hamiltonian.toarray(), counted_in(PACKET, 1500), 16, 6),
 }

@@ -74,6 +74,7 @@ def by_the_kernel(h, psi, span, copies, leap_step, replicas, seed=1):
     return x, saved.events[:, -1], names
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # of random bits, where nothing is compiled
 @pytest.mark.parametrize("case", CASES)
 def test_kernels_are_the_plain_leaps(case):
     """With the same random numbers: amplitudes, whose noise is about one, and events, but for rounding."""
