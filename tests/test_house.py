@@ -81,7 +81,7 @@ def test_names_that_are_not_there_are_missed():
         copydyn.schroedinger  # noqa: B018
 
 
-PICKLES_ITS_OWN = {"tests/test_abm_upkeep.py"}
+PICKLES_ITS_OWN = {"tests/test_abm_upkeep.py", "tests/test_bounds.py"}
 """Tests of what users may pickle, which load nothing but what they have just made."""
 
 
