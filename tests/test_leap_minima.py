@@ -74,11 +74,21 @@ def by_the_kernel(h, psi, span, copies, leap_step, replicas, seed=1):
     return x, saved.events[:, -1], names
 
 
+def two_near(rho):
+    """The same four levels, but labels 0 and 1, which are neighbours, come down together."""
+    h, _ = near(rho)
+    low = np.array([np.sqrt(rho) * np.exp(0.3j), np.sqrt(rho) * np.exp(2j), 0.5j, 0.4 - 0.3j])
+    return h, schroedinger(-h, low / np.linalg.norm(low), np.array([0.0, 0.9]))[1][-1], 1.3
+
+
+PATHS = {**CASES, "four levels, two past 1e-3": two_near(1e-3)}
+
+
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # of random bits, where nothing is compiled
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", PATHS)
 def test_kernels_are_the_plain_leaps(case):
     """With the same random numbers: amplitudes, whose noise is about one, and events, but for rounding."""
-    h, psi, span = CASES[case]
+    h, psi, span = PATHS[case]
     copies = 10**12
     for leap_step in (0.4, 0.13):
         found, events, names = by_the_kernel(h, psi, span, copies, leap_step, 3)
