@@ -1,16 +1,12 @@
 """Phase alignment: the second-order law against its definition, its integrator, friction, noise, copy events."""
 
 import itertools
-import json
-import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import verdicts
-from scipy import sparse, special, stats
+from scipy import sparse, special
 from scipy.integrate import solve_ivp
 from test_agents import kinetic_limit
 
@@ -18,7 +14,6 @@ from copydyn.alignment import Alignment
 from copydyn.ensemble import couplings_of
 from copydyn.experiment import Experiment
 from copydyn.kernels import alignment as kernels
-from copydyn.kernels import variates
 from copydyn.kernels.flow import workspace
 from copydyn.kernels.per_copy import advance_copies, sum_phases
 from copydyn.kernels.per_label import PAUSED, REACHED
@@ -540,40 +535,6 @@ def test_friction_brings_schroedinger_back():
         assert (np.nanmin(found.coherence.values[:, -1]) > 0.999) == (friction > 0.0)
     assert worst[0] < 0.08
     assert worst[1] > 0.16
-
-
-def path():
-    """Everything that a run decides, as plain numbers."""
-    some, log = started(60, 0.5, 7), event_log(10_000)
-    law = Alignment(0.2, friction=0.5, temperature=0.3, momentum="reset")
-    advance(some, law, 1.0, log=log, phase_step=0.2)
-    events = {name: getattr(log, name)[: log.used[0]].tolist() for name in ("time", "copier", "copied")}
-    return {"phase": some.roster.phase.tolist(), "momenta": some.momenta.tolist(), **events}
-
-
-def test_compiled_kernel_is_the_interpreted_one_event_by_event():
-    script = "import json, sys, test_alignment as t; json.dump(t.path(), sys.stdout)"
-    here = os.path.dirname(__file__)
-    places = os.pathsep.join([here, os.path.dirname(here), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": places, "PYTHONWARNINGS": "ignore"}
-    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    compiled, twin = path(), json.loads(run.stdout)
-    assert compiled["copier"] == twin["copier"]
-    assert compiled["copied"] == twin["copied"]
-    assert len(compiled["time"]) > 20
-    for name in ("time", "phase", "momenta"):
-        assert np.allclose(compiled[name], twin[name], rtol=0, atol=1e-9)
-
-
-def test_normals_follow_their_law_into_the_tail():
-    sample = np.empty(2_000_000)
-    variates.fill_normal(words(6), sample)
-    edges = stats.norm.ppf(np.linspace(0, 1, 501))
-    verdicts.assert_counts(np.histogram(sample, edges)[0], np.full(500, 4000.0))
-    beyond = np.abs(sample) > 4.0
-    assert stats.binomtest(int(beyond.sum()), sample.size, 2 * stats.norm.sf(4.0)).pvalue > 1e-5
-    verdicts.assert_mean(sample[:-1] * sample[1:], 0.0, detects=0.01)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def real_covariance(h, psi, times):
 
 
 def test_infidelity_law_is_the_integral_as_printed(system):
-    times = np.linspace(0.0, 2.0, 200_001)
+    times = np.linspace(0.0, 2.0, 20_001)
     rate = law_in_angles(*system, times)
     total = np.concatenate([[0.0], np.cumsum(0.5 * (rate[1:] + rate[:-1]) * np.diff(times))])
     expected = np.interp(TLIST, times, total)
