@@ -11,9 +11,9 @@ is known to survive says why in ``survives``. Each ends as
 
 * caught: a test failed, or hung for longer than anybody would wait;
 * survived: all passed;
-* not planted: its context is gone, or no longer unique. Mend the list.
-
-All tests of the list run once without any fault before: one that fails then could not tell anything. With ``--keep
+* not planted: its context is gone, or no longer unique. Mend the list;
+* not judged: one of its tests fails without it. All tests of the list run once without any fault before.
+ With ``--keep
 FILE`` verdicts are kept, and what stands there is not tried again: so a list that was broken off can be gone on with.
 Exit code 1 if a fault survived that is not known to.
 """
@@ -79,14 +79,14 @@ def main(arguments: Sequence[str]) -> int:
         known = kept(asked.keep)
         broken = control([trial for trial in planted if trial.key not in known], Path(place), asked.workers)
     if broken:
-        print("Without any fault these fail, so that they cannot judge one:", *broken, sep="\n  ")
-        return 1
+        print("Without any fault these fail, so that they judge none:", *broken, sep="\n  ", flush=True)
+    sound = [trial for trial, fault in planted.items() if not any(test.startswith(fault.tests) for test in broken)]
 
     verdicts: dict[Fault, Verdict] = {}
-    for trial, verdict in judged(list(planted), asked.workers, keep=asked.keep):
+    for trial, verdict in judged(sound, asked.workers, keep=asked.keep):
         fault = planted[trial]
         verdicts[fault] = verdict
-        print(f"{len(verdicts):4}/{len(planted)}  {_end(fault, verdict):9} {verdict.seconds:5.0f} s  ", end="")
+        print(f"{len(verdicts):4}/{len(sound)}  {_end(fault, verdict):9} {verdict.seconds:5.0f} s  ", end="")
         print(f"{fault.file}: {fault.name}", flush=True)
 
     _report(trials, verdicts)
@@ -106,9 +106,11 @@ def _report(trials: dict[Fault, Trial | None], verdicts: dict[Fault, Verdict]) -
     counts: dict[str, Counter[str]] = {}
     for fault, trial in trials.items():
         package = str(Path(fault.file).parent)
-        end = "not planted" if trial is None else "caught" if verdicts[fault].caught else "survived"
+        end = "not planted" if trial is None else "not judged"
+        if fault in verdicts:
+            end = "caught" if verdicts[fault].caught else "survived"
         counts.setdefault(package, Counter())[end] += 1
-    ends = ("caught", "survived", "not planted")
+    ends = ("caught", "survived", "not planted", "not judged")
     rows = [[package, *(str(count[end]) for end in ends)] for package, count in sorted(counts.items())]
     total = sum(counts.values(), Counter[str]())
     print("\n" + table(["", *ends], [*rows, ["all", *(str(total[end]) for end in ends)]]))
@@ -118,6 +120,8 @@ def _report(trials: dict[Fault, Trial | None], verdicts: dict[Fault, Verdict]) -
     for fault, trial in trials.items():
         if trial is None:
             print(f"not planted: {fault.file}: {fault.name}")
+        elif fault not in verdicts:
+            print(f"not judged, as its tests fail anyway: {fault.file}: {fault.name}")
         elif not verdicts[fault].caught:
             print(f"survived: {fault.file}: {fault.name}: {fault.survives or 'nobody knows why'}")
         elif fault.survives:
