@@ -13,9 +13,9 @@ is known to survive says why in ``survives``. Each ends as
 * survived: all passed;
 * not planted: its context is gone, or no longer unique. Mend the list;
 * not judged: one of its tests fails without it. All tests of the list run once without any fault before.
- With ``--keep
-FILE`` verdicts are kept, and what stands there is not tried again: so a list that was broken off can be gone on with.
-Exit code 1 if a fault survived that is not known to.
+
+With ``--keep FILE`` verdicts are kept, and what stands there is not tried again: so a list that was broken off can be
+gone on with. Exit code 1 if a fault survived that is not known to.
 """
 
 from __future__ import annotations

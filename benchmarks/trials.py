@@ -87,6 +87,7 @@ class Copy:
     def run(self, tests: Sequence[str], *options: str, jit: bool = True, cache: Path | None = None) -> Verdict:
         """Run tests in this copy as it stands."""
         environment = os.environ | {"PYTHONPATH": str(self.folder)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # to compile what is imported takes longer than most tests
         if cache is not None:
             environment["NUMBA_CACHE_DIR"] = str(cache)
         if not jit:
