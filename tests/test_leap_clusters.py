@@ -55,7 +55,7 @@ CASES = {
     "ring, some copies": (ring(20, flux=0.7).hamiltonian.toarray(), counted_in(waves(20), 130), 64, 6),
     "ring, about the limit": (ring(20, flux=0.7).hamiltonian.toarray(), counted_in(waves(20), 8400), 400, 2),
     "ring, flowing down to the limit": (ring(20, flux=0.7).hamiltonian.toarray(), counted_in(FLAT, 9800), 460, 4),
-    "ring, settling beside a seam": (ring(24, flux=0.7).hamiltonian.toarray(), counted_in(waves(24), 1600), 64, 4),
+    "ring, settling beside a seam": (ring(24, flux=2.0).hamiltonian.toarray(), counted_in(waves(24), 1600), 64, 4),
     "web, fast phases": (web() + 12.0 * np.diag(np.cos(np.arange(20))), counted_in(waves(20), 500), 64, 3),
     "packet, few beside many": (0.3 * web()[:8, :8], np.sqrt(ISLANDS) * np.exp(1j * np.arange(8)), 64, 1),
     "packet, many in the middle": (lattice(24).hamiltonian.toarray(), counted_in(PACKET, 6000), 64, 6),

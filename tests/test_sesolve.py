@@ -170,7 +170,7 @@ def test_takes_what_qutip_makes():
 
 
 def test_the_two_methods_agree(rng):
-    size = 150
+    size = 400
     H = chain(size, 0.5 - 1.0j, rng.normal(size=size))
     psi0, times = random_ket(rng, size), np.linspace(0.0, 12.0, 25)
     assert isinstance(chosen(H, 12.0), schroedinger._Chebyshev)
