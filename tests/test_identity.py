@@ -1,20 +1,27 @@
 """What random streams, checkpoints and runs of sweeps are named after: all that decides their bytes, and no more."""
 
-from dataclasses import fields, replace
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from copydyn import Experiment, Preparation, Schedule, System, open_sweep
+from copydyn import Experiment, Preparation, Schedule, System, durable, open_sweep
 from copydyn.runs.conduct import Checkpoint
 from copydyn.scenario import TABLES, WORDS, load
 from copydyn.streams import fingerprint, run_fingerprint, streams
 from copydyn.sweeps import recipe as recipes
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.checks import verified
+from copydyn.sweeps.index import Index
 from copydyn.sweeps.recipe import Recipe
+from copydyn.sweeps.records import Damaged, Entry, Record, name_of
+from copydyn.sweeps.rows import Described, Form, Frame
 from copydyn.sweeps.store import Store
 from copydyn.theories import THEORIES, CopyDynamics, Schrodinger
 from tests.inline import Inline, recipe_of, run
@@ -125,6 +132,20 @@ def test_theories_of_two_kinds_are_never_one():
     assert (
         len({fingerprint(one, theory) for theory in (THEORIES["SUV"](0.1), THEORIES["OQT"](0.1), Schrodinger())}) == 3
     )
+
+
+@dataclass(frozen=True)
+class One:
+    rate: float = 0.1
+
+
+@dataclass(frozen=True)
+class Another:
+    rate: float = 0.1
+
+
+def test_theories_of_two_kinds_with_the_same_fields_are_two():
+    assert fingerprint(experiment_of(), One()) != fingerprint(experiment_of(), Another())
 
 
 # ---- the run
@@ -306,6 +327,88 @@ def test_verify_names_the_one_run_that_is_lost_of_a_point_in_several_files(tmp_p
     run(tmp_path, "theory.copies=40,60", replicas=5, batch=1, team=again)
     assert len(again.tasks) == 1
     assert verified(tmp_path).sound
+
+
+@pytest.fixture(scope="module")
+def doubled(tmp_path_factory):
+    """A store in which every run stands twice: in a file of its own, and in one of all."""
+    folder = tmp_path_factory.mktemp("doubled")
+    for name, batch in (("alone", 1), ("together", 2)):
+        run(folder / name, "theory.copies=40,60", batch=batch)
+    shutil.copytree(folder / "together" / "runs", folder / "alone" / "runs", dirs_exist_ok=True)
+    return folder / "alone"
+
+
+def test_verify_names_runs_that_stand_twice(doubled):
+    kinds = [trouble.kind for trouble in verified(doubled).troubles]
+    assert kinds == ["doubled", "doubled"]
+
+
+def test_of_a_run_that_stands_twice_the_larger_file_counts(doubled):
+    store = Store(doubled)
+    sizes = {name: len(store.record(name).entries) for name in store.names()}
+    index = store.index()
+    assert sorted(sizes.values()) == [1, 1, 2]
+    keys = [entry.key for name in store.names() for entry in store.record(name).entries]
+    assert {sizes[index.find(key).name] for key in keys} == {2}
+    records, _, _ = index.find_all(keys)
+    assert {sizes[index.names[number]] for number in records} == {2}
+
+
+def test_runs_that_have_failed_have_no_row_in_their_file():
+    keys = [f"{number:016x}{0:016x}" for number in range(4)]
+    faults = ["no", "", "no", ""]
+    entries = [Entry(key, "a", {}, 0, 1, fault=fault) for key, fault in zip(keys, faults)]
+    index = Index([Record(name_of(entries), "b", "c", 1, "d", entries, whole=True)], {})
+    assert [index.find(key).row for key in keys] == [-1, 0, -1, 1]
+    assert index.find_all(keys)[1].tolist() == [-1, 0, -1, 1]
+
+
+@pytest.mark.parametrize("changed", ["name", "entries"])
+def test_a_record_must_be_that_of_its_runs_and_in_its_place(changed):
+    """Also where somebody has made it fit its own hash."""
+    entries = [Entry(f"{7:032x}", "a", {}, 0, 1)]
+    record = Record(name_of(entries), "b", "", 0, "", entries, whole=True)
+    assert Record.parsed(record.text(), record.name) == record
+    body = json.loads(record.text().splitlines()[0])
+    if changed == "name":
+        body["name"] = f"{8:032x}"
+    else:
+        body["entries"][0]["key"] = f"{8:032x}"
+    line = json.dumps(body).encode()
+    forged = line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
+    with pytest.raises(Damaged, match="that of other runs"):
+        Record.parsed(forged, record.name)
+
+
+@pytest.mark.parametrize("word", ["units", "long_name"])
+def test_runs_share_a_file_only_if_their_variables_mean_the_same(word):
+    def digest(about):
+        return Form(Frame({}), {"x": Described((), (), np.dtype(float), about)}).shape.form
+
+    about = {"units": "1", "long_name": "a"}
+    assert digest(about) == digest(dict(about))
+    assert digest(about) != digest(about | {word: "another"})
+    times = np.arange(2.0)
+    frames = [Frame({"time": (("time",), times, one)}).digest for one in (about, about | {word: "another"})]
+    assert frames[0] != frames[1]
+
+
+@pytest.mark.parametrize("writes", ["put", "put_new", "replacing"])
+def test_what_is_renamed_into_its_place_is_on_disk_before(tmp_path, monkeypatch, writes):
+    """And the folder, with its new name, after."""
+    done = []
+    for name in ("fsync", "replace", "link"):
+        true = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *given, name=name, true=true: (done.append(name), true(*given))[1])
+    path = tmp_path / "file"
+    if writes == "replacing":
+        with durable.replacing(path, tmp_path) as handle:
+            handle.write(b"all of it")
+    else:
+        getattr(durable, writes)(path, b"all of it", tmp_path)
+    assert path.read_bytes() == b"all of it"
+    assert done == ["fsync", "link" if writes == "put_new" else "replace", "fsync"]
 
 
 @pytest.mark.parametrize("replicas", [1, 3])

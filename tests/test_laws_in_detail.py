@@ -302,6 +302,18 @@ def test_drawn_ensembles_beside_what_was_asked_for():
 # ---- how far laws reach
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_only_a_label_that_falls_rests_on_the_floor(sign):
+    times, h = np.linspace(0.0, 0.5, 6), np.array([[0.0, 0.1], [0.1, 0.0]])
+    path = Path.of(h, np.array([0.1, 1j * sign * np.sqrt(0.99)]), times, hbar=1.0)
+    shares = np.abs(path.saved[:, 0]) ** 2
+    steps = np.diff(shares)
+    assert np.all(steps > 0) or np.all(steps < 0)
+    found = reach.doubts(path, 300, np.zeros(6), np.abs(path.saved) ** 2, floor=4).floor
+    assert found[:, 1].max() < 1e-9, "it has nearly all copies"
+    assert np.all(found[1:, 0] > 0.1) if steps[0] < 0 else found.max() < 1e-9
+
+
 def test_doubts_by_their_sums():
     """Each part of the doubt from its definition, of a path that is held to another one and passes few copies."""
     psi, _ = passing(2e-2, 1.05)

@@ -265,6 +265,12 @@ def test_most_events_is_a_bound():
         assert exact <= most_events(experiment, 1) * (1 + 1e-9)
 
 
+def test_most_events_are_the_largest_row_without_its_diagonal():
+    h = np.array([[5.0, 0.3j, -0.4], [-0.3j, -7.0, 0.2], [-0.4, 0.2, 9.0]])
+    experiment = Experiment.of([(1.0, h), (2.0, 2.0 * h)], [0.6, 0.0, 0.8], [0.5, 3.0], hbar=0.5)
+    assert most_events(experiment, 1000) == pytest.approx(1000 * 0.7 / 0.5 * (0.5 + 2.0 * 2.0), rel=1e-12)
+
+
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 

@@ -47,7 +47,7 @@ FLAT = 1.0 + 0.03 * np.exp(0.3j * np.pi * np.arange(20))
 ISLANDS = np.array([4000, 40, 3000, 30, 5000, 50, 4000, 20])
 PACKET = np.exp(-(((np.arange(24) - 11.5) / 6.0) ** 2) + 0.8j * np.arange(24))
 CASES = {
-    # H, amplitudes, copies up to which they are counted, leaps before labels bend
+    # H, amplitudes, copies up to which they are counted, leaps before labels bend, step of the phases if not 0.1
     "ring, all counted": (ring(20, flux=0.7).hamiltonian.toarray(), counted_in(waves(20), 700), 64, 4),
     "ring, counted and flowing": (ring(20, flux=0.7).hamiltonian.toarray(), counted_in(waves(20), 1100), 64, 4),
     "web, counted and flowing": (web(), counted_in(waves(20), 1000), 64, 3),
@@ -56,7 +56,13 @@ CASES = {
     "ring, about the limit": (ring(20, flux=0.7).hamiltonian.toarray(), counted_in(waves(20), 8400), 400, 2),
     "ring, flowing down to the limit": (ring(20, flux=0.7).hamiltonian.toarray(), counted_in(FLAT, 9800), 460, 4),
     "ring, settling beside a seam": (ring(24, flux=2.0).hamiltonian.toarray(), counted_in(waves(24), 1600), 64, 4),
-    "web, fast phases": (web() + 12.0 * np.diag(np.cos(np.arange(20))), counted_in(waves(20), 500), 64, 3),
+    "web, fast phases": (
+        0.1 * web() + 12.0 * np.diag(np.cos(np.arange(20))),
+        counted_in(waves(20), 5000),
+        900,
+        3,
+        0.01,
+    ),
     "packet, few beside many": (0.3 * web()[:8, :8], np.sqrt(ISLANDS) * np.exp(1j * np.arange(8)), 64, 1),
     "packet, many in the middle": (lattice(24).hamiltonian.toarray(), counted_in(PACKET, 6000), 64, 6),
     "packet, none beyond": (lattice(24).hamiltonian.toarray(), counted_in(PACKET, 1500), 16, 6),
@@ -67,13 +73,14 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_clusters_are_the_plain_ones(case):
     """With the same random numbers: as many events, amplitudes but for rounding, leap by leap."""
-    h, x, limit, leaps = CASES[case]
+    h, x, limit, leaps, *finer = CASES[case]
+    step = finer[0] if finer else 0.1
     x, copies = x.astype(complex), round(float(np.sum(np.abs(x) ** 2)))
     experiment = Experiment.of(h, x / np.linalg.norm(x), [0.0, 2.0])
     train, stars = train_of(experiment.system), stars_of(train_of(experiment.system))
     cut = leap_plan(experiment, plan_of(experiment), stars, 0.4, copies).leaps
     length, orders = 2.0 / cut.leaps[0], most_orders(cut)
-    work, way = leap_scratch(len(x), train.h.size, orders), Way(limit, 0.1, 0.4)
+    work, way = leap_scratch(len(x), train.h.size, orders), Way(limit, step, 0.4)
     name = np.random.SeedSequence(5).generate_state(4, np.uint64)
     seen, happened = set(), 0.0
     for number in range(leaps):
@@ -84,7 +91,7 @@ def test_clusters_are_the_plain_ones(case):
         kind = work.kind
         assert not np.any(kind == SWIFT), "those the plain leap leaves out"
         few = np.flatnonzero((kind == FEW) | ((kind == DEAD) & (before != 0.0))).tolist()
-        plain, expected = plain_clusters.leap(h, before, copies, length, few, limit, 0.1, name, number)
+        plain, expected = plain_clusters.leap(h, before, copies, length, few, limit, step, name, number)
         assert events == expected
         assert np.abs(x - plain).max() < 1e-9 * np.sqrt(copies)
         seen |= {MANY} if np.any(kind == MANY) else set()

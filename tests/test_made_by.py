@@ -120,12 +120,12 @@ def test_what_computes_decides_and_nothing_else(copied, module, matters):
 
 def test_a_module_that_is_new_or_renamed_counts(copied):
     before = code_stamp(copied)
-    new = copied["copydyn"] / "kernels" / "another.py"
+    new = copied["copydyn"] / "kernels" / "zz_another.py"
     new.write_text("")
     one = code_stamp(copied)
-    new.rename(new.with_name("renamed.py"))
+    new.rename(new.with_name("zz_renamed.py"))
     other = code_stamp(copied)
-    new.with_name("renamed.py").unlink()
+    new.with_name("zz_renamed.py").unlink()
     assert len({before, one, other}) == 3
     assert code_stamp(copied) == before
 

@@ -116,10 +116,11 @@ def by_itself(of, strength=0.7):
     return found, compare(found, Schrodinger().evolve(one.experiment))
 
 
-def test_parts_of_a_point_weigh_as_much_as_they_have_replicas(of):
-    """Also in the distance of the mean, which is no mean of distances."""
-    alone, compared = by_itself(of)
-    opened, means = (found.sel(strength=0.7) for found in (open_sweep(of("coloured")), summary(of("coloured"))))
+@pytest.mark.parametrize("strength", [0.5, 0.7])
+def test_parts_of_a_point_weigh_as_much_as_they_have_replicas(of, strength):
+    """Also in the distance of the mean, which is no mean of distances: at one of them the parts err to both sides."""
+    alone, compared = by_itself(of, strength)
+    opened, means = (found.sel(strength=strength) for found in (open_sweep(of("coloured")), summary(of("coloured"))))
     assert int(opened["replicas"]) == int(means["replicas"]) == 1100
     for found in (opened, means):
         np.testing.assert_allclose(found["probability"], alone["probability"], atol=1e-14)
