@@ -15,7 +15,7 @@ is known to survive says why in ``survives``. Each ends as
 * not judged: one of its tests fails without it. All tests of the list run once without any fault before.
 
 With ``--keep FILE`` verdicts are kept, and what stands there is not tried again: so a list that was broken off can be
-gone on with. Exit code 1 if a fault survived that is not known to.
+gone on with, as long as no test has changed. Exit code 1 if a fault survived that is not known to.
 """
 
 from __future__ import annotations
