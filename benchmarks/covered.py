@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +22,6 @@ from functools import cached_property
 from pathlib import Path
 
 from planted import faults
-from timing import table
 from trials import Copy
 
 CONFIGURATION = """
@@ -114,7 +114,7 @@ def measured(folder: Path) -> None:
         environment = os.environ | {"PYTHONPATH": place}
         subprocess.run([*program, "-n", "2"], cwd=copy, env=environment, check=False)
         shutil.copy(copy / "outcome.xml", folder)
-        (copy / ".coverage").rename(copy / ".coverage.whole")
+        (copy / ".coverage").rename(copy / "whole")  # a name that the next run does not clear away
 
         plain = sorted({test for fault in faults() if not fault.jit for test in fault.tests})
         environment["NUMBA_DISABLE_JIT"] = "1"
@@ -122,9 +122,10 @@ def measured(folder: Path) -> None:
             subprocess.run(
                 [*program, "-n", "2", "-W", "ignore::RuntimeWarning", *plain], cwd=copy, env=environment, check=False
             )
-            (copy / ".coverage").rename(copy / ".coverage.plain")
+            (copy / ".coverage").rename(copy / "plain")
         coverage = [sys.executable, "-m", "coverage"]
-        subprocess.run([*coverage, "combine", "--rcfile=coverage.cfg"], cwd=copy, check=True)
+        found = [name for name in ("whole", "plain") if (copy / name).exists()]
+        subprocess.run([*coverage, "combine", "--rcfile=coverage.cfg", *found], cwd=copy, check=True)
         report = [*coverage, "json", "--rcfile=coverage.cfg", "-q", "-o", str(folder.resolve() / "coverage.json")]
         subprocess.run(report, cwd=copy, check=True)
         shutil.copy(copy / ".coverage", folder / "coverage")
@@ -141,14 +142,17 @@ def main(arguments: Sequence[str]) -> int:
         measured(asked.folder)
 
     found = json.loads((asked.folder / "coverage.json").read_text())
-    rows = []
     for name, file in sorted(found["files"].items()):
         if file["summary"]["percent_covered"] < asked.share:
-            lines = ", ".join(_ranges(file["missing_lines"]))
-            jumps = ", ".join(f"{start}→{end}" for start, end in file["missing_branches"] if start > 0 and end > 0)
-            rows.append([name, f"{file['summary']['percent_covered']:.0f} %", lines or "-", jumps or "-"])
-    if rows:
-        print(table(["file", "run", "lines that are not", "branches that are not"], rows))
+            print(f"{name}: {file['summary']['percent_covered']:.0f} %")
+            jumps = [f"{start}→{end}" for start, end in file["missing_branches"] if start > 0 and end > 0]
+            for what, missing in (("lines", _ranges(file["missing_lines"])), ("branches", jumps)):
+                if missing:
+                    print(
+                        textwrap.fill(
+                            ", ".join(missing), 100, initial_indent=f"    {what}: ", subsequent_indent=" " * 8
+                        )
+                    )
     print(f"all files: {found['totals']['percent_covered']:.1f} % of lines and branches")
     return 0
 
