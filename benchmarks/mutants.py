@@ -134,7 +134,8 @@ def main(arguments: Sequence[str]) -> int:
     for number, (trial, verdict) in enumerate(
         judged([trial for trial in trials if trial.tests], asked.workers, "-x", keep=asked.keep), 1
     ):
-        print(f"{number:4}/{len(trials)}  {verdict.outcome:7} {verdict.seconds:5.0f} s  {trial.file}: {trial.name}")
+        print(f"{number:4}/{len(trials)}  {verdict.outcome:7} {verdict.seconds:5.0f} s  ", end="")
+        print(f"{trial.file}: {trial.name}", flush=True)
         if not verdict.caught:
             survivors.append(trial)
     for trial in [*survivors, *unseen]:

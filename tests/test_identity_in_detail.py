@@ -157,7 +157,7 @@ def test_a_time_limit_is_that_of_what_is_within():
 @pytest.mark.parametrize("parts", [(1, 1, 1), (1, 4), (7, 2, 5)])
 def test_moments_of_parts_are_those_of_all_replicas(parts):
     random_state = np.random.default_rng(4)
-    values = random_state.normal(size=(2, sum(parts), 3)) + [0.0, 10.0, -3.0]
+    values = [*random_state.normal(size=(2, sum(parts), 3)), 0.0, 10.0, -3.0]
     found, means = Moments((2, 3)), Moments((2, 3), complex)
     for part in np.split(values, np.cumsum(parts)[:-1], axis=1):
         found.add([0, 1], part)
@@ -185,7 +185,7 @@ def test_runs_are_told_by_all_of_their_names_and_keep_rows_and_errors():
     records, rows, errors = index.find_all([*strangers, other, one, failed])
     assert records.tolist() == [-1, -1, -1, -1, 0, 0, 0]
     assert rows.tolist() == [-1, -1, -1, -1, 1, 0, -1]
-    np.testing.assert_array_equal(errors, [np.nan] * 5 + [0.0, np.nan])
+    np.testing.assert_array_equal(errors, [*[np.nan] * 5, 0.0, np.nan])
     assert len(index) == 3
 
 
