@@ -8,6 +8,7 @@ what was found, which `mutants.py` reads as well; files below the share are prin
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 
 from planted import faults
-from trials import Copy
+from trials import ROOT, Copy
 
 CONFIGURATION = """
 [run]
@@ -70,10 +71,19 @@ class Runs:
         return width
 
     def of_line(self, file: str, line: int, seconds: float) -> tuple[str, ...]:
-        """Give the tests that run a line, those first that run little else, until they take so long together."""
+        """Give the tests that run a line, those first that run little else, until they take so long together.
+
+        What stands outside of functions runs once, for whoever imports it: of such a line, the tests that run most of
+        the file otherwise.
+        """
+        lines, inside = self._data.contexts_by_lineno(file), _inside(file)
         chosen: list[str] = []
-        contexts = self._data.contexts_by_lineno(file).get(line, [])
-        for context in sorted(filter(None, contexts), key=lambda name: (self._width[name], name)):
+        if line in inside:
+            contexts = sorted(filter(None, lines.get(line, [])), key=lambda name: (self._width[name], name))
+        else:
+            share = Counter(name for one in inside for name in lines.get(one, []) if name)
+            contexts = sorted(share, key=lambda name: (-share[name] / self._width[name], name))
+        for context in contexts:
             test = context.partition("|")[0]
             seconds -= self._seconds.get(test, 0)
             if seconds < 0 and chosen:
@@ -81,6 +91,13 @@ class Runs:
             if test not in chosen:
                 chosen.append(test)
         return tuple(chosen[:MOST_TESTS])
+
+
+def _inside(file: str) -> set[int]:
+    """Number the lines of a file that are in bodies of functions."""
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return {line for one in functions for line in range(one.body[0].lineno, (one.end_lineno or 0) + 1)}
 
 
 MOST_TESTS = 200
