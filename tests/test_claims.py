@@ -105,6 +105,7 @@ def test_a_distance_that_was_not_measured_is_refused(refuses):
     ("bounds", "holds"),
     [
         ({"at_least": 0.75}, True),
+        ({"at_least": 0.5}, True),
         ({"at_least": 0.76}, False),
         ({"at_most": 0.75}, True),
         ({"at_most": 0.74}, False),

@@ -439,6 +439,9 @@ def test_list_names_titles_and_claims(capsys):
     printed = capsys.readouterr().out
     assert all(re.search(rf"^{name} +\w", printed, re.MULTILINE) for name in shipped())
     assert 'claims: extinct with label = "0", at_least = 1' in printed
+    claims = [tomllib.loads(path.read_text(encoding="utf-8")).get("claim", []) for path in shipped().values()]
+    assert printed.count("  claims: ") == sum(1 if isinstance(one, dict) else len(one) for one in claims)
+    assert printed.count("  claims nothing") == claims.count([])
 
 
 def test_quiet_prints_nothing(here, capsys):

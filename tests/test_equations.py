@@ -244,6 +244,8 @@ def test_both(ranks):
     flow = (generator @ rho[1].ravel()).reshape(4, 4)
     np.testing.assert_allclose(steady.flow(rho[1], *args), flow, atol=1e-12)
     assert steady.residual(rho[1], *args) == pytest.approx(np.abs(flow).max() / (0.64 + 0.88))
+    slow = np.abs(steady.flow(rho[1], *args[:-2], 0.064, 0.088)).max()  # in units of the rates, also below one
+    assert steady.residual(rho[1], *args[:-2], 0.064, 0.088) == pytest.approx(slow / (0.064 + 0.088))
     # energies
     given_by, taken = steady.energy_balance(rho[1], *args)
     of_collapse = (collapsing(projectors, 0.88) @ rho[1].ravel()).reshape(4, 4)

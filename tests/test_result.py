@@ -274,7 +274,7 @@ def shifted(name, value, at=(0, 0)):
 
 
 BROKEN = {
-    "no time": (without("time"), "must have the coordinate 'time'"),
+    "no time": (without("time"), "must have the coordinate 'time', but the Dataset has beable"),
     "no beable": (without("beable"), "must have the coordinate 'beable'"),
     "no probability": (without("probability"), "must have 'probability' with dimensions"),
     "turned": (lambda found: found.assign(probability=found["probability"].T), r"dimensions \(time, beable\)"),

@@ -126,3 +126,9 @@ def test_twelve_spins_are_sparse_and_quickly_built():
 )
 def test_bad_chains_are_refused(refuses, call, kind, names):
     refuses(call, kind, names)
+
+
+def test_by_default_spins_couple_alike_in_all_directions():
+    np.testing.assert_array_equal(
+        heisenberg(3).hamiltonian.toarray(), heisenberg(3, (1.0, 1.0, 1.0)).hamiltonian.toarray()
+    )
