@@ -157,7 +157,7 @@ def test_a_time_limit_is_that_of_what_is_within():
 @pytest.mark.parametrize("parts", [(1, 1, 1), (1, 4), (7, 2, 5)])
 def test_moments_of_parts_are_those_of_all_replicas(parts):
     random_state = np.random.default_rng(4)
-    values = [*random_state.normal(size=(2, sum(parts), 3)), 0.0, 10.0, -3.0]
+    values = random_state.normal(size=(2, sum(parts), 3)) + np.array([0.0, 10.0, -3.0])
     found, means = Moments((2, 3)), Moments((2, 3), complex)
     for part in np.split(values, np.cumsum(parts)[:-1], axis=1):
         found.add([0, 1], part)
