@@ -56,10 +56,10 @@ from timing import race, table, timed
 
 from copydyn import Experiment, Preparation, Schedule
 from copydyn.abm import CopyModel
-from copydyn.ensemble import share_out
 from copydyn.experiment import System
 from copydyn.systems import three_level, two_level
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.ensemble import share_out
 from qm_reference import sesolve
 
 COPIES = 5000

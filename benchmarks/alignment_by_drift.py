@@ -28,15 +28,15 @@ from scipy.integrate import solve_ivp
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from timing import table, timed
 
-from copydyn.alignment import Alignment
-from copydyn.comparison import fit_exponent
-from copydyn.ensemble import couplings_of
+from copydyn.comparison.compare import fit_exponent
 from copydyn.experiment import Experiment
 from copydyn.kernels import alignment as kernels
 from copydyn.kernels.flow import workspace
 from copydyn.kernels.per_copy import sum_phases
 from copydyn.kernels.roster import event_log, roster_of
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.alignment import Alignment
+from copydyn.theories.copies.ensemble import couplings_of
 
 # ---- alignment by drift
 

@@ -34,12 +34,12 @@ from numba import njit
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from timing import race, table, timed
 
-from copydyn.ensemble import couplings_of, share_out
 from copydyn.experiment import System
 from copydyn.kernels import per_label, variates
 from copydyn.kernels.flow import Couplings, workspace
 from copydyn.kernels.roster import event_log
 from copydyn.systems import gue, ring, two_level
+from copydyn.theories.copies.ensemble import couplings_of, share_out
 
 COPIES = 10**6
 PHASE_STEP = COPIES**-0.25

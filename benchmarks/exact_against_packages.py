@@ -46,12 +46,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from timing import race, table, timed
 
 from copydyn import Rule, copysolve, linear_noise
-from copydyn.ensemble import couplings_of
 from copydyn.experiment import System
 from copydyn.kernels import variates
 from copydyn.kernels.family import advance_family, family_workspace
 from copydyn.kernels.roster import event_log
 from copydyn.systems import two_level
+from copydyn.theories.copies.ensemble import couplings_of
 from qm_reference import sesolve
 
 FOLDER = Path(__file__).parent

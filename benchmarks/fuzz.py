@@ -39,12 +39,12 @@ from timing import table
 import copydyn.pipeline
 import copydyn.sweeps.api
 from copydyn.__main__ import main
-from copydyn.leaps import most_events
-from copydyn.scenario import Scenario, load
+from copydyn.scenario.scenario import Scenario, load
 from copydyn.sweeps.asked import Asked, asked
 from copydyn.sweeps.crew import Answer
 from copydyn.sweeps.drive import Tally
 from copydyn.sweeps.work import Task, work
+from copydyn.theories.copies.leaps import most_events
 from tests import wild
 
 INPUTS, SEED = 100_000, 1

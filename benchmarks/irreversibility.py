@@ -33,10 +33,10 @@ import qutip
 from timing import timed
 
 from copydyn import Experiment
-from copydyn.irreversible.channel import Ensemble
-from copydyn.irreversible.equilibrium import Window, equilibrium_of
 from copydyn.kernels import thermalising as kernels
 from copydyn.theories import OQT
+from copydyn.theories.irreversible.channel import Ensemble
+from copydyn.theories.irreversible.equilibrium import Window, equilibrium_of
 
 RATE = 0.5
 GOALS = {16: 700.0, 32: 1500.0}

@@ -17,7 +17,7 @@ import numpy as np
 
 from copydyn import compare
 from copydyn.pipeline import law_of
-from copydyn.scenario import load
+from copydyn.scenario.scenario import load
 from copydyn.theories import CopyDynamics, Schrodinger
 
 REPLICAS, MOST = 20, 5.0

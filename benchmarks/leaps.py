@@ -44,11 +44,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from timing import race, table, timed
 
 from copydyn import Experiment
-from copydyn.ensemble import couplings_of, share_out
 from copydyn.kernels.variates import next_normal, opened
 from copydyn.runs import room
 from copydyn.systems import double_slit, lattice, ring
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.ensemble import couplings_of, share_out
 
 COPIES = 10**16
 SIDE, SPAN = 256, 10.0

@@ -28,8 +28,8 @@ from mean_steps import carried
 from timing import table, timed
 
 from copydyn.experiment import Experiment
-from copydyn.rules import Harmonic, Rule
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.rules import Harmonic, Rule
 
 COPIES = (200, 800, 1600)
 SPREAD = 0.05

@@ -30,9 +30,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from timing import table
 
 from copydyn.experiment import Experiment
-from copydyn.meanfield import MeanField, mean_field
 from copydyn.refusal import BadValue
-from copydyn.rules import Harmonic, Rule
+from copydyn.theories.copies.meanfield import MeanField, mean_field
+from copydyn.theories.copies.rules import Harmonic, Rule
 from qm_reference import sesolve
 
 H = np.array([[0.0, 0.5 + 0.2j, 0.4 - 0.3j], [0.5 - 0.2j, 0.4, 0.3 + 0.4j], [0.4 + 0.3j, 0.3 - 0.4j, -0.3]])

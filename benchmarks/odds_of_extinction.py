@@ -15,11 +15,11 @@ import sys
 import numpy as np
 
 from copydyn.experiment import Experiment, Schedule
-from copydyn.foresight import explain
-from copydyn.foresight.extinction import Prospect
-from copydyn.foresight.stages import stages_of
 from copydyn.laws.crossings import MATTERS
-from copydyn.scenario import load
+from copydyn.report.foresight import explain
+from copydyn.report.foresight.extinction import Prospect
+from copydyn.report.foresight.stages import stages_of
+from copydyn.scenario.scenario import load
 from copydyn.theories import CopyDynamics
 
 FACTOR = 1.5

@@ -26,9 +26,9 @@ import xarray as xr
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from timing import table
 
-from copydyn.bases import in_basis
-from copydyn.comparison import kets_of
+from copydyn.comparison.compare import kets_of
 from copydyn.experiment import Experiment
+from copydyn.experiment.bases import in_basis
 from copydyn.theories import CopyDynamics, Schrodinger
 
 COPIES, ENSEMBLES = 10_000, 100

@@ -26,7 +26,8 @@ import numpy as np
 import xarray as xr
 from timing import table
 
-from copydyn import open_sweep, result
+from copydyn import open_sweep
+from copydyn.results import result
 from copydyn.sweeps.api import axes_of, run
 from copydyn.sweeps.asked import asked
 from copydyn.theories import THEORIES
@@ -103,7 +104,7 @@ def burnt(points: int, seconds: float) -> float:
 
 
 def asked_experiment() -> Any:
-    from copydyn.scenario import load
+    from copydyn.scenario.scenario import load
 
     return load("rabi", ["schedule.points=3"]).experiment
 

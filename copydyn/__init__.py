@@ -23,51 +23,51 @@ from copydyn.version import __version__
 
 if TYPE_CHECKING:
     from copydyn import theories
-    from copydyn.alignment import Alignment
-    from copydyn.comparison import compare, fit_exponent
+    from copydyn.comparison.compare import compare, fit_exponent
     from copydyn.experiment import Experiment, Preparation, Schedule, System
     from copydyn.laws import infidelity_law, linear_noise
-    from copydyn.plots import plot, plot_sweep
-    from copydyn.rules import Harmonic, Rule
+    from copydyn.report.plots import plot, plot_sweep
     from copydyn.runs.conduct import Checkpoint
     from copydyn.solve import copysolve
     from copydyn.sweeps.api import sweep
     from copydyn.sweeps.opening import open_sweep
+    from copydyn.theories.copies.alignment import Alignment
+    from copydyn.theories.copies.rules import Harmonic, Rule
 
 _HOME = {
-    "Alignment": "copydyn.alignment",
+    "Alignment": "copydyn.theories.copies.alignment",
     "Checkpoint": "copydyn.runs.conduct",
     "Experiment": "copydyn.experiment",
-    "Harmonic": "copydyn.rules",
+    "Harmonic": "copydyn.theories.copies.rules",
     "Preparation": "copydyn.experiment",
-    "Rule": "copydyn.rules",
+    "Rule": "copydyn.theories.copies.rules",
     "Schedule": "copydyn.experiment",
     "System": "copydyn.experiment",
-    "compare": "copydyn.comparison",
+    "compare": "copydyn.comparison.compare",
     "copysolve": "copydyn.solve",
-    "fit_exponent": "copydyn.comparison",
+    "fit_exponent": "copydyn.comparison.compare",
     "infidelity_law": "copydyn.laws",
     "linear_noise": "copydyn.laws",
     "open_sweep": "copydyn.sweeps.opening",
-    "plot": "copydyn.plots",
-    "plot_sweep": "copydyn.plots",
+    "plot": "copydyn.report.plots",
+    "plot_sweep": "copydyn.report.plots",
     "sweep": "copydyn.sweeps.api",
 }
-_MODULES = (
-    "abm",
-    "bases",
-    "drives",
-    "histories",
-    "irreversible",
-    "laws",
-    "observables",
-    "parts",
-    "preparations",
-    "result",
-    "rotation",
-    "systems",
-    "theories",
-)
+_MODULES = {
+    "abm": "copydyn.abm",
+    "bases": "copydyn.experiment.bases",
+    "drives": "copydyn.experiment.drives",
+    "histories": "copydyn.results.histories",
+    "irreversible": "copydyn.theories.irreversible",
+    "laws": "copydyn.laws",
+    "observables": "copydyn.results.observables",
+    "parts": "copydyn.results.parts",
+    "preparations": "copydyn.experiment.preparations",
+    "result": "copydyn.results.result",
+    "rotation": "copydyn.experiment.rotation",
+    "systems": "copydyn.systems",
+    "theories": "copydyn.theories",
+}
 
 __all__ = [
     "Alignment",
@@ -94,7 +94,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(f"copydyn.{name}")
+        return import_module(_MODULES[name])
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'copydyn' has no attribute '{name}'")

@@ -14,11 +14,11 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from copydyn.exit_codes import BAD_INPUT, DOES_NOT_HOLD, DONE, FAULT, INTERRUPTED, NOT_JUDGED
-from copydyn.layout import NARROWEST, WIDEST, columns, fitted
 from copydyn.refusal import Refusal
+from copydyn.report.exit_codes import BAD_INPUT, DOES_NOT_HOLD, DONE, FAULT, INTERRUPTED, NOT_JUDGED
+from copydyn.report.layout import NARROWEST, WIDEST, columns, fitted
+from copydyn.report.terminal import Terminal
 from copydyn.sweeps import commands
-from copydyn.terminal import Terminal
 from copydyn.version import __version__
 
 Say = Callable[[Any], object]
@@ -96,9 +96,9 @@ def _scenario(arguments: argparse.Namespace, say: Say, remark: Say) -> int:
     # as long for matrices of this size as one that works
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from copydyn.pipeline import run
-    from copydyn.scenario import load
-    from copydyn.source import Override
-    from copydyn.toml_text import parsed_value
+    from copydyn.scenario.scenario import load
+    from copydyn.scenario.source import Override
+    from copydyn.scenario.toml_text import parsed_value
 
     overrides: list[str | Override] = list(arguments.overrides)
     for option in ("replicas", "seed"):
@@ -121,17 +121,17 @@ def _scenario(arguments: argparse.Namespace, say: Say, remark: Say) -> int:
 
 def _explain(arguments: argparse.Namespace, say: Say) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # see `_scenario`
-    from copydyn.foresight.explain import explain
-    from copydyn.scenario import load
-    from copydyn.toml_text import parsed_value
+    from copydyn.report.foresight.explain import explain
+    from copydyn.scenario.scenario import load
+    from copydyn.scenario.toml_text import parsed_value
 
     say(explain(load(arguments.scenario, arguments.overrides), parsed_value(arguments.precision)))
     return DONE
 
 
 def _list(_: argparse.Namespace, say: Say) -> int:
-    from copydyn.source import read, shipped
-    from copydyn.toml_text import shown
+    from copydyn.scenario.source import read, shipped
+    from copydyn.scenario.toml_text import shown
 
     names = shipped()
     width = max(map(len, names))

@@ -16,19 +16,22 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from copydyn import durable, laws, report, result, store
-from copydyn.claims import Finding, all_hold
-from copydyn.comparison import compare
+from copydyn import laws
+from copydyn.comparison.claims import Finding, all_hold
+from copydyn.comparison.compare import compare
 from copydyn.experiment import Experiment
-from copydyn.layout import WIDEST, columns
 from copydyn.refusal import Refusal
-from copydyn.rules import Rule
-from copydyn.runs import checkpoint
+from copydyn.report import table as report
+from copydyn.report.layout import WIDEST, columns
+from copydyn.results import result
+from copydyn.runs import checkpoint, durable
+from copydyn.runs import folders as store
 from copydyn.runs.conduct import Checkpoint, Interrupted
-from copydyn.scenario import Scenario
-from copydyn.streams import as_seed
+from copydyn.runs.streams import as_seed
+from copydyn.scenario.scenario import Scenario
 from copydyn.theories import CopyDynamics, Schrodinger
-from copydyn.theory import Theory
+from copydyn.theories.copies.rules import Rule
+from copydyn.theories.theory import Theory
 from copydyn.version import __version__
 
 MOST_LABELS = 512
@@ -304,7 +307,7 @@ def _netcdf(dataset: xr.Dataset) -> bytes:
 def _picture(
     results: Mapping[str, xr.Dataset], reference: xr.Dataset, comparisons: Mapping[str, xr.Dataset], title: str
 ) -> bytes:
-    from copydyn.plots import plot, plot_theories  # slow to import, and not always wanted
+    from copydyn.report.plots import plot, plot_theories  # slow to import, and not always wanted
 
     buffer = io.BytesIO()
     if len(results) > 1:

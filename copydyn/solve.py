@@ -8,9 +8,9 @@ from typing import Any
 import xarray as xr
 
 from copydyn.experiment import Experiment
-from copydyn.rules import Rule
 from copydyn.runs.conduct import Checkpoint
-from copydyn.theories.copying import CopyDynamics
+from copydyn.theories.copies.copying import CopyDynamics
+from copydyn.theories.copies.rules import Rule
 
 
 def copysolve(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from copydyn.source import Override
+from copydyn.scenario.source import Override
 from copydyn.sweeps.asked import asked
 from copydyn.sweeps.crew import Answer
 from copydyn.sweeps.drive import drive

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from copydyn import result
 from copydyn.experiment import Experiment
+from copydyn.results import result
 from copydyn.runs.conduct import Checkpoint
 from copydyn.theories import CopyDynamics
 

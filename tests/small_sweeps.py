@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 
 from inline import Inline
 
-from copydyn.source import Override
+from copydyn.scenario.source import Override
 from copydyn.sweeps.asked import asked
 from copydyn.sweeps.drive import drive
 from copydyn.sweeps.store import Store

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from copydyn import result
-from copydyn.store import slug
+from copydyn.results import result
+from copydyn.runs.folders import slug
 
 
 class Truth(NamedTuple):

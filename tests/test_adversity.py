@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copydyn import array_files, laws, systems
+from copydyn import laws, systems
 from copydyn.__main__ import main
 from copydyn.abm import CopyModel
-from copydyn.experiment import Experiment, System
+from copydyn.experiment import Experiment, System, array_files
 from copydyn.systems import circuit, gue, lattice, random_circuit, ring
 from copydyn.theories import CopyDynamics
 

@@ -9,9 +9,9 @@ import pytest
 from copydyn import Experiment, copysolve
 from copydyn.__main__ import main
 from copydyn.refusal import BadValue, Refusal
-from copydyn.rules import Rule
-from copydyn.source import BadScenario
+from copydyn.scenario.source import BadScenario
 from copydyn.theories import CopyDynamics, Schrodinger
+from copydyn.theories.copies.rules import Rule
 
 PYTHON = re.compile(r"\w\(\w+=|=True|=False|Preparation|Experiment|\.full\(|\.dag\(")
 

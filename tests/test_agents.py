@@ -81,7 +81,7 @@ def test_event_log_tells_the_whole_story(spread):
 
 def test_small_log_changes_nothing(monkeypatch):
     whole = run(2000, record_events=True)
-    monkeypatch.setattr("copydyn.runs.engines.LOG_A_CALL", 64)
+    monkeypatch.setattr("copydyn.theories.copies.engines.LOG_A_CALL", 64)
     pieces = run(2000, record_events=True)
     assert whole.identical(pieces)
 

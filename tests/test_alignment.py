@@ -10,8 +10,6 @@ from scipy import sparse, special
 from scipy.integrate import solve_ivp
 from test_agents import kinetic_limit
 
-from copydyn.alignment import Alignment
-from copydyn.ensemble import couplings_of
 from copydyn.experiment import Experiment
 from copydyn.kernels import alignment as kernels
 from copydyn.kernels.flow import workspace
@@ -19,6 +17,8 @@ from copydyn.kernels.per_copy import advance_copies, sum_phases
 from copydyn.kernels.per_label import PAUSED, REACHED
 from copydyn.kernels.roster import event_log, roster_of
 from copydyn.theories import CopyDynamics, Schrodinger
+from copydyn.theories.copies.alignment import Alignment
+from copydyn.theories.copies.ensemble import couplings_of
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.3j], [0.1, -0.3j, 0.2]])
 TWO = np.array([[0.0, 1.0], [1.0, 0.0]])

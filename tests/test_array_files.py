@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from copydyn import Experiment, Schedule
-from copydyn.array_files import read_array
-from copydyn.preparations import PREPARATIONS
+from copydyn.experiment.array_files import read_array
+from copydyn.experiment.preparations import PREPARATIONS
 from copydyn.refusal import Refusal
-from copydyn.scenario import load
+from copydyn.scenario.scenario import load
 from copydyn.systems import SYSTEMS, lattice, two_level
 
 H = np.array([[0.3, 0.5 + 0.1j, 0.0], [0.5 - 0.1j, -0.3, 0.2], [0.0, 0.2, 0.1]])

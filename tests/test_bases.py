@@ -10,11 +10,12 @@ from test_systems import NAN, ket_of, matrix
 from verdicts import assert_mean
 
 import copydyn
-from copydyn import Experiment, preparations
-from copydyn.bases import BASES, Basis, in_basis, transformed
-from copydyn.comparison import kets_of
+from copydyn import Experiment
+from copydyn.comparison.compare import kets_of
+from copydyn.experiment import preparations
+from copydyn.experiment.bases import BASES, Basis, in_basis, transformed
 from copydyn.refusal import Refusal
-from copydyn.scenario import load
+from copydyn.scenario.scenario import load
 from copydyn.systems import gue, harmonic, lattice, ring, square_lattice, two_level
 from copydyn.theories import CopyDynamics, Schrodinger
 

@@ -9,9 +9,9 @@ from threadpoolctl import ThreadpoolController
 
 import qm_reference
 from copydyn import Experiment, blas, compare, laws
-from copydyn.bases import in_basis
-from copydyn.preparations import eigenstate
-from copydyn.rotation import generator
+from copydyn.experiment.bases import in_basis
+from copydyn.experiment.preparations import eigenstate
+from copydyn.experiment.rotation import generator
 from copydyn.systems import gue
 from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics, Schrodinger
 

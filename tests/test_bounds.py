@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-import copydyn.inputs as given
+import copydyn.experiment.inputs as given
 import qm_reference.inputs as theirs
 from copydyn import Experiment, Preparation, Schedule, System, copysolve
-from copydyn.irreversible import settings
-from copydyn.irreversible.equilibrium import Window
-from copydyn.irreversible.signalling import state_of
-from copydyn.irreversible.thermodynamics import as_density
-from copydyn.leaps import FEWEST, FINEST_LEAP, LARGEST_FEW, LONGEST_LEAP
 from copydyn.refusal import BadType, BadValue, Refusal, did_you_mean
-from copydyn.rules import RULES, Rule
 from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics, Schrodinger
 from copydyn.theories import settings as of_copies
+from copydyn.theories.copies.leaps import FEWEST, FINEST_LEAP, LARGEST_FEW, LONGEST_LEAP
+from copydyn.theories.copies.rules import RULES, Rule
+from copydyn.theories.irreversible import settings
+from copydyn.theories.irreversible.equilibrium import Window
+from copydyn.theories.irreversible.signalling import state_of
+from copydyn.theories.irreversible.thermodynamics import as_density
 from qm_reference import mesolve, sesolve
 
 INF, NAN = math.inf, math.nan

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.linalg import expm
 
 from copydyn import Experiment, Preparation, Schedule
-from copydyn.parts import partial_frequencies
-from copydyn.preparations import random
+from copydyn.experiment.preparations import random
 from copydyn.refusal import Refusal
+from copydyn.results.parts import partial_frequencies
 from copydyn.systems import circuit, ghz, random_circuit
 from copydyn.systems.circuits import GATES, _haar, as_gate, on_qubits, train_of
 from copydyn.theories import CopyDynamics, Schrodinger

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from exact import detuned
 
-from copydyn.claims import (
+from copydyn.comparison.claims import (
     FALSE_ALARM,
     Agrees,
     Born,
@@ -23,9 +23,9 @@ from copydyn.claims import (
     Within,
     two_sided_binomial,
 )
-from copydyn.comparison import compare
+from copydyn.comparison.compare import compare
 from copydyn.experiment import Experiment, Schedule
-from copydyn.preparations import random
+from copydyn.experiment.preparations import random
 from copydyn.systems import coupled_qubits
 from copydyn.theories import CopyDynamics, Schrodinger
 
@@ -385,7 +385,9 @@ def test_a_reading_is_of_its_moment(when, value, place):
 
 
 def test_a_signal_is_looked_for_on_the_whole_way(monkeypatch):
-    monkeypatch.setattr("copydyn.claims.irreversibility.witness", lambda on, off, part: np.array([0.0, 0.4, 0.1]))
+    monkeypatch.setattr(
+        "copydyn.comparison.claims.irreversibility.witness", lambda on, off, part: np.array([0.0, 0.4, 0.1])
+    )
     one = {"on": None, "off": None}
     for bounds, holds in (
         ({"at_least": 0.4}, True),

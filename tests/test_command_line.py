@@ -15,12 +15,13 @@ import pytest
 import xarray as xr
 from tables import require_what_the_files_say
 
-from copydyn import pipeline, result
+from copydyn import pipeline
 from copydyn.__main__ import main
 from copydyn.laws import finite_copies
-from copydyn.layout import WIDEST
-from copydyn.scenario import load
-from copydyn.source import shipped
+from copydyn.report.layout import WIDEST
+from copydyn.results import result
+from copydyn.scenario.scenario import load
+from copydyn.scenario.source import shipped
 from copydyn.theories import CopyDynamics
 from copydyn.wording import plus_minus
 

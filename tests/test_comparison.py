@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from copydyn import Experiment, compare, fit_exponent
-from copydyn.comparison import MOST_SCORE, kets_of
+from copydyn.comparison.compare import MOST_SCORE, kets_of
 from copydyn.laws import finite_copies
 from copydyn.systems import three_level
 from copydyn.theories import CopyDynamics, Schrodinger

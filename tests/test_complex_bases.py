@@ -6,12 +6,12 @@ from scipy import sparse
 from scipy.linalg import expm
 
 from copydyn import Experiment, Preparation, Schedule, System
-from copydyn.bases import BASES, Basis, in_basis, momentum, transformed, unitary
-from copydyn.irreversible.signalling import signal_of_own_equilibria
-from copydyn.parts import partial, partial_frequencies
-from copydyn.rotation import MINUS_ONE, generator, rotated
+from copydyn.experiment.bases import BASES, Basis, in_basis, momentum, transformed, unitary
+from copydyn.experiment.rotation import MINUS_ONE, generator, rotated
+from copydyn.results.parts import partial, partial_frequencies
 from copydyn.systems import square_lattice
 from copydyn.theories import CopyDynamics, Schrodinger
+from copydyn.theories.irreversible.signalling import signal_of_own_equilibria
 
 TIMES = [0.3, 0.6, 1.1]
 

@@ -5,10 +5,11 @@ import pytest
 import qutip
 from scipy import sparse
 
-from copydyn import Experiment, Preparation, Schedule, compare, result
+from copydyn import Experiment, Preparation, Schedule, compare
 from copydyn.experiment import System
-from copydyn.parts import partial, partial_frequencies
-from copydyn.preparations import random
+from copydyn.experiment.preparations import random
+from copydyn.results import result
+from copydyn.results.parts import partial, partial_frequencies
 from copydyn.systems import composite, coupled_qubits, gue, ramsey, spin_echo, three_level, two_level
 from copydyn.systems.composites import from_rows
 from copydyn.theories import CopyDynamics, Schrodinger

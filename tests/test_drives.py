@@ -6,8 +6,9 @@ import qutip
 from scipy import sparse
 from scipy.linalg import expm
 
-from copydyn import Experiment, drives
-from copydyn.drives import Drive, sampled
+from copydyn import Experiment
+from copydyn.experiment import drives
+from copydyn.experiment.drives import Drive, sampled
 from copydyn.theories import Schrodinger
 
 X, Y, Z = (qutip.sigmax().full(), qutip.sigmay().full(), qutip.sigmaz().full())

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 from verdicts import FALSE_ALARM, assert_counts
 
-from copydyn.ensemble import (
+from copydyn.experiment import Experiment
+from copydyn.kernels.flow import look, workspace
+from copydyn.kernels.per_label import MODE_SMOLIN
+from copydyn.kernels.roster import roster_of
+from copydyn.systems import gue
+from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.ensemble import (
     Ensemble,
     add_spectators,
     admix,
@@ -19,12 +25,6 @@ from copydyn.ensemble import (
     scatter_phases,
     share_out,
 )
-from copydyn.experiment import Experiment
-from copydyn.kernels.flow import look, workspace
-from copydyn.kernels.per_label import MODE_SMOLIN
-from copydyn.kernels.roster import roster_of
-from copydyn.systems import gue
-from copydyn.theories import CopyDynamics
 
 
 def random_state(seed):

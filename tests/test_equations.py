@@ -11,16 +11,16 @@ from scipy.linalg import expm, logm
 from scipy.sparse.linalg import expm_multiply
 
 from copydyn import Experiment, System
-from copydyn.irreversible import steady, thermodynamics
-from copydyn.irreversible.channel import Ensemble
-from copydyn.irreversible.equilibrium import Window, equilibrium_of
-from copydyn.irreversible.fluctuations import long_time_variance, scan_of_sizes, two_time_correlation
-from copydyn.irreversible.jumping import course_of_jumps
-from copydyn.irreversible.levels import levels_of
-from copydyn.irreversible.reduction import of_matrices, reduced_ensemble, reduction_of
-from copydyn.irreversible.signalling import signal_of_own_equilibria, state_of, witness
 from copydyn.systems import composite
 from copydyn.theories import OQT, SUI, SUV, Schrodinger
+from copydyn.theories.irreversible import steady, thermodynamics
+from copydyn.theories.irreversible.channel import Ensemble
+from copydyn.theories.irreversible.equilibrium import Window, equilibrium_of
+from copydyn.theories.irreversible.fluctuations import long_time_variance, scan_of_sizes, two_time_correlation
+from copydyn.theories.irreversible.jumping import course_of_jumps
+from copydyn.theories.irreversible.levels import levels_of
+from copydyn.theories.irreversible.reduction import of_matrices, reduced_ensemble, reduction_of
+from copydyn.theories.irreversible.signalling import signal_of_own_equilibria, state_of, witness
 
 HBAR, TIMES = 0.7, np.array([0.3, 0.5, 1.4])
 DELAYS = TIMES - TIMES[0]

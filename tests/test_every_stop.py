@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from copydyn.alignment import Alignment
 from copydyn.experiment import Experiment
-from copydyn.irreversible import trajectories
-from copydyn.rules import Rule
 from copydyn.runs import checkpoint, engines
-from copydyn.runs.courses import plan_of
 from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics, copying
+from copydyn.theories.copies.alignment import Alignment
+from copydyn.theories.copies.courses import plan_of
+from copydyn.theories.copies.rules import Rule
+from copydyn.theories.irreversible import trajectories
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.3j], [0.1, -0.3j, 0.2]])
 TIMES = np.array([1.0, 1.7, 3.0])  # not from 0 on, not even, and with an edge of pulses between them

@@ -11,7 +11,7 @@ from scipy import sparse
 
 import copydyn
 from copydyn import Experiment, Preparation, Schedule, System, copysolve
-from copydyn.inputs import HERMITIAN_TOLERANCE, NORM_TOLERANCE
+from copydyn.experiment.inputs import HERMITIAN_TOLERANCE, NORM_TOLERANCE
 from copydyn.theories import CopyDynamics
 
 H = np.array([[0.3, 0.5 + 0.2j], [0.5 - 0.2j, -0.3]])

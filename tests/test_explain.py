@@ -17,13 +17,13 @@ from scipy.linalg import expm
 from copydyn import compare, laws
 from copydyn.__main__ import main
 from copydyn.experiment import Experiment, Preparation, Schedule
-from copydyn.foresight import explain
-from copydyn.foresight.extinction import EVENTS_A_BEAT, WORK, Prospect, Trial, _shortages, attempt
-from copydyn.foresight.probe import Cost, _Piece, copies_in_all, first_part, probe
-from copydyn.foresight.stages import Stage, covariance_seconds, stages_of
 from copydyn.laws import NodeCrossing
-from copydyn.layout import WIDEST
-from copydyn.scenario import load
+from copydyn.report.foresight import explain
+from copydyn.report.foresight.extinction import EVENTS_A_BEAT, WORK, Prospect, Trial, _shortages, attempt
+from copydyn.report.foresight.probe import Cost, _Piece, copies_in_all, first_part, probe
+from copydyn.report.foresight.stages import Stage, covariance_seconds, stages_of
+from copydyn.report.layout import WIDEST
+from copydyn.scenario.scenario import load
 from copydyn.theories import CopyDynamics, Schrodinger
 from copydyn.wording import duration, size
 
@@ -179,7 +179,7 @@ def test_only_the_first_of_many_crossings_are_looked_at(told, monkeypatch):
     (whole,) = staged(h, ket, [1.0, 23.0], copies=1000)
     assert len(whole.crossings) == 14
     assert whole.searched == 23.0
-    monkeypatch.setattr("copydyn.foresight.stages.MOST_CROSSINGS", 3)
+    monkeypatch.setattr("copydyn.report.foresight.stages.MOST_CROSSINGS", 3)
     (part,) = staged(h, ket, [1.0, 23.0], copies=1000)
     np.testing.assert_allclose(np.array(part.crossings), np.array(whole.crossings[:3]), rtol=1e-3)
     assert part.searched == pytest.approx(1.0 + 1.75 * np.pi)
@@ -490,7 +490,7 @@ def test_the_odds_of_the_whole_run_are_those_of_other_ensembles(told, monkeypatc
 
 
 def test_no_trial_where_it_would_take_too_long(told, monkeypatch):
-    monkeypatch.setattr("copydyn.foresight.extinction.WORK", 1000.0)
+    monkeypatch.setattr("copydyn.report.foresight.extinction.WORK", 1000.0)
     text = flat(told("rabi", "theory.copies=100"))
     assert (
         "the law of single crossings gives 0.6 that a label dies out, which is not reliable: label '0' passes" in text
@@ -579,7 +579,7 @@ def test_pieces_run_on_the_engine_of_the_whole(monkeypatch):
 
 
 def test_no_more_rows_than_can_be_made_at_once(monkeypatch):
-    monkeypatch.setattr("copydyn.foresight.probe.MOST_ROWS", 1000)
+    monkeypatch.setattr("copydyn.report.foresight.probe.MOST_ROWS", 1000)
     scenario = load("rabi", ["theory.copies=1e5", "theory.follow=[99999]", "theory.spectators=100"])
     cost = probe(scenario.experiment, one_of(scenario), 1, 1)
     assert cost.rows == pytest.approx(1000, abs=3)
@@ -775,7 +775,7 @@ def test_a_label_that_starts_empty_is_not_lost():
 def test_the_cost_is_that_of_all_replicas(monkeypatch, replicas, events):
     """A tenth of the time took 2 s and made 400 events: of the whole 4000, or as many as are foreseen otherwise."""
     log = xr.Dataset({"events": (("replica", "time"), [[0, 400]]), "event_time": ("event", np.zeros(400))})
-    monkeypatch.setattr("copydyn.foresight.probe._longest", lambda *_: _Piece(0.1, 1, log, 2.0))
+    monkeypatch.setattr("copydyn.report.foresight.probe._longest", lambda *_: _Piece(0.1, 1, log, 2.0))
     experiment = Experiment.of(RESONANT, THROUGH_ZERO, np.linspace(0, 1, 11))
     cost = probe(experiment, CopyDynamics(100), replicas, 1, events=events)
     whole = events or 4000.0

@@ -16,7 +16,6 @@ from scipy import stats
 from scipy.integrate import solve_ivp
 
 from copydyn import fit_exponent, infidelity_law
-from copydyn.ensemble import couplings_of, share_out
 from copydyn.experiment import Experiment
 from copydyn.kernels.family import (
     advance_family,
@@ -28,8 +27,9 @@ from copydyn.kernels.family import (
 from copydyn.kernels.flow import sine_after, workspace
 from copydyn.kernels.per_label import LOG_FULL, PAUSED, REACHED, STALLED, advance
 from copydyn.kernels.roster import event_log, roster_of
-from copydyn.meanfield import mean_field
-from copydyn.rules import RULES, Harmonic, Rule
+from copydyn.theories.copies.ensemble import couplings_of, share_out
+from copydyn.theories.copies.meanfield import mean_field
+from copydyn.theories.copies.rules import RULES, Harmonic, Rule
 
 TRIANGLE = np.array([[0.0, 0.5 + 0.2j, 0.4 - 0.3j], [0.5 - 0.2j, 0.4, 0.3 + 0.4j], [0.4 + 0.3j, 0.3 - 0.4j, -0.3]])
 EVEN = np.array([0.6, 0.6 * np.exp(3.9j), np.sqrt(0.28) * np.exp(1.2j)])

@@ -10,17 +10,17 @@ import pytest
 
 import copydyn
 from copydyn import Experiment, System, laws
-from copydyn.alignment import Alignment
-from copydyn.bases import in_basis
-from copydyn.drives import sampled
-from copydyn.irreversible import fluctuations, steady, trajectories
-from copydyn.irreversible.equilibrium import Window, equilibrium_of
-from copydyn.irreversible.levels import levels_of
-from copydyn.irreversible.reduction import of_matrices
+from copydyn.experiment.bases import in_basis
+from copydyn.experiment.drives import sampled
+from copydyn.experiment.rotation import generator, rotated
 from copydyn.laws.path import Path
-from copydyn.leaps import most_events
-from copydyn.rotation import generator, rotated
 from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics, Schrodinger, copying
+from copydyn.theories.copies.alignment import Alignment
+from copydyn.theories.copies.leaps import most_events
+from copydyn.theories.irreversible import fluctuations, steady, trajectories
+from copydyn.theories.irreversible.equilibrium import Window, equilibrium_of
+from copydyn.theories.irreversible.levels import levels_of
+from copydyn.theories.irreversible.reduction import of_matrices
 from qm_reference import mesolve, sesolve
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -9,11 +9,11 @@ import pytest
 import verdicts
 from scipy.integrate import solve_ivp
 
-from copydyn import histories, result
 from copydyn.__main__ import main
 from copydyn.experiment import Experiment
-from copydyn.histories import autocorrelation, events_table, path_of, running_frequency, waiting_times
-from copydyn.observables import OBSERVABLES
+from copydyn.results import histories, result
+from copydyn.results.histories import autocorrelation, events_table, path_of, running_frequency, waiting_times
+from copydyn.results.observables import OBSERVABLES
 from copydyn.systems import two_level
 from copydyn.theories import CopyDynamics, Schrodinger
 

@@ -65,8 +65,8 @@ def test_public_names_resolve(name):
 
 
 def test_the_namesake_of_a_name_is_its_home():
-    from copydyn.alignment import Alignment
     from copydyn.runs.conduct import Checkpoint
+    from copydyn.theories.copies.alignment import Alignment
 
     assert (copydyn.Alignment, copydyn.Checkpoint) == (Alignment, Checkpoint)
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from copydyn import Experiment, Preparation, Schedule, System, durable, open_sweep
+from copydyn import Experiment, Preparation, Schedule, System, open_sweep
+from copydyn.runs import durable
 from copydyn.runs.conduct import Checkpoint
-from copydyn.scenario import TABLES, WORDS, load
-from copydyn.streams import fingerprint, run_fingerprint, streams
+from copydyn.runs.streams import fingerprint, run_fingerprint, streams
+from copydyn.scenario.scenario import TABLES, WORDS, load
 from copydyn.sweeps import recipe as recipes
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.checks import verified

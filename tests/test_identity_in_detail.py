@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from copydyn import Experiment
-from copydyn.array_files import read_array
-from copydyn.made_by import BYSTANDERS, counts
+from copydyn.experiment.array_files import read_array
 from copydyn.runs import conduct
 from copydyn.runs.conduct import Checkpoint
-from copydyn.streams import fingerprint, said, streams
+from copydyn.runs.made_by import BYSTANDERS, counts
+from copydyn.runs.streams import fingerprint, said, streams
 from copydyn.sweeps.axes import canonical, parse_values
 from copydyn.sweeps.drive import Tally
 from copydyn.sweeps.index import Index

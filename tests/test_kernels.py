@@ -13,13 +13,13 @@ from mean_steps import carried, flow_of, moved, three_levels
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from copydyn.ensemble import couplings_of
 from copydyn.experiment import Experiment
 from copydyn.kernels.flow import begin_step, finish_step, sine_after, workspace
 from copydyn.kernels.per_label import MODE_SMOLIN, REACHED, advance
 from copydyn.kernels.roster import event_log
-from copydyn.rules import Harmonic, Rule
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.ensemble import couplings_of
+from copydyn.theories.copies.rules import Harmonic, Rule
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.3j], [0.1, -0.3j, 0.2]])
 PSI = np.array([0.8, 0.36j, 0.48])

@@ -6,7 +6,7 @@ import verdicts
 
 from copydyn import compare, laws
 from copydyn.experiment import Experiment, Schedule
-from copydyn.preparations import plane_wave, random
+from copydyn.experiment.preparations import plane_wave, random
 from copydyn.systems import gue, ring, three_level, two_level
 from copydyn.theories import CopyDynamics, Schrodinger
 

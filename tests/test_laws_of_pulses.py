@@ -9,7 +9,7 @@ import verdicts
 
 from copydyn import compare, laws
 from copydyn.experiment import Experiment, Preparation, Schedule, System
-from copydyn.preparations import eigenstate
+from copydyn.experiment.preparations import eigenstate
 from copydyn.systems import landau_zener, spin_echo, three_level
 from copydyn.theories import CopyDynamics, Schrodinger
 

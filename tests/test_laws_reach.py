@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from copydyn import compare, laws, report
-from copydyn.comparison import kets_of
+from copydyn import compare, laws
+from copydyn.comparison.compare import kets_of
 from copydyn.laws.reach import MOST_DOUBT
 from copydyn.pipeline import law_of
-from copydyn.plots import plot
-from copydyn.scenario import load
+from copydyn.report import table as report
+from copydyn.report.plots import plot
+from copydyn.scenario.scenario import load
 from copydyn.theories import Schrodinger
 
 

@@ -11,13 +11,13 @@ from test_copying import EVEN, TRIANGLE, assert_same_counts, ours, schroedinger
 
 import copydyn
 from copydyn import Experiment, Schedule, copysolve, laws
-from copydyn.ensemble import train_of
 from copydyn.kernels.leap import Leaps, Way, advance_leaps, leap_scratch
 from copydyn.kernels.replicas import Plan, Progress, Saved
-from copydyn.leaps import leap_plan, most_events, stars_of
-from copydyn.runs.courses import plan_of
 from copydyn.systems import lattice, ring
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.courses import plan_of
+from copydyn.theories.copies.ensemble import train_of
+from copydyn.theories.copies.leaps import leap_plan, most_events, stars_of
 
 AWAY = [system for system in EXACT if system.away_from_nodes]
 HUGE = (10**6, 10**10, 10**16, 2**62)

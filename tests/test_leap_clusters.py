@@ -7,15 +7,15 @@ import verdicts
 from scipy import linalg, stats
 
 from copydyn import Experiment
-from copydyn.ensemble import train_of
 from copydyn.kernels.few import DEAD, FEW, MANY, SWIFT
 from copydyn.kernels.leap import Leaps, Way, advance_leaps, leap, leap_scratch
 from copydyn.kernels.per_label import PAUSED, REACHED
 from copydyn.kernels.replicas import Progress, Saved
-from copydyn.leaps import leap_plan, most_orders, stars_of
-from copydyn.runs.courses import plan_of
 from copydyn.systems import lattice, ring
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.courses import plan_of
+from copydyn.theories.copies.ensemble import train_of
+from copydyn.theories.copies.leaps import leap_plan, most_orders, stars_of
 
 # --- event by event -----------------------------------------------------------------------------------------------
 

@@ -8,9 +8,9 @@ from copydyn.experiment import Experiment
 from copydyn.kernels.few import DEAD, FEW, MANY, SWIFT
 from copydyn.kernels.leap import MOST_EVENTS, come_further, count_copies, keep_copies
 from copydyn.kernels.replicas import Plan, Progress
-from copydyn.leaps import LEAP_STEP, Leaps
-from copydyn.streams import streams
+from copydyn.runs.streams import streams
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.leaps import LEAP_STEP, Leaps
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.35j], [0.5 - 0.2j, -0.4, 0.1 - 0.45j], [-0.35j, 0.1 + 0.45j, 0.7]])
 KET = np.sqrt([0.4, 0.35, 0.25]) * np.exp(-1j * np.array([0.3, 1.9, 4.4]))

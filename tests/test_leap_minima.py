@@ -8,13 +8,13 @@ from test_abm import PSI, H
 from test_copying import schroedinger
 
 from copydyn import laws
-from copydyn.ensemble import train_of
 from copydyn.experiment import Experiment
 from copydyn.kernels.leap import Way, advance_leaps, leap_scratch
 from copydyn.kernels.replicas import Progress, Saved
-from copydyn.leaps import leap_plan, most_orders, stars_of
-from copydyn.runs.courses import plan_of
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.courses import plan_of
+from copydyn.theories.copies.ensemble import train_of
+from copydyn.theories.copies.leaps import leap_plan, most_orders, stars_of
 
 LOWEST = 0.72
 """When label 1 of the triangle has come down to a hundredth of all copies."""

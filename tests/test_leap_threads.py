@@ -6,9 +6,9 @@ from scipy import sparse
 
 from copydyn import Experiment, copysolve
 from copydyn.runs import room
-from copydyn.runs.team import WORTH, team_of
 from copydyn.systems import square_lattice
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.team import WORTH, team_of
 
 SIZE = WORTH + 1000
 

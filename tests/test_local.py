@@ -7,11 +7,11 @@ import qutip
 from verdicts import assert_mean, assert_same_law
 
 from copydyn import Experiment, Preparation, Schedule
-from copydyn.irreversible import thermodynamics as thermal
-from copydyn.irreversible.equilibrium import Window
 from copydyn.kernels import local as kernels
 from copydyn.systems import composite
 from copydyn.theories import OQT, Schrodinger
+from copydyn.theories.irreversible import thermodynamics as thermal
+from copydyn.theories.irreversible.equilibrium import Window
 
 OWN = {"A": np.diag([0.0, 1.0, 1.7]), "B": np.array([[0.2, 0.4], [0.4, -0.1]])}
 CHI = np.array([0.5, 0.2, 0.3])

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from copydyn import copysolve
-from copydyn.alignment import Alignment
 from copydyn.experiment import Experiment
 from copydyn.runs import checkpoint, conduct, engines
 from copydyn.runs.conduct import Checkpoint, Interrupted
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.alignment import Alignment
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.3j], [0.1, -0.3j, 0.2]])
 TRAIN = [(0.7, H), (1.3, H.conj())]
@@ -157,7 +157,7 @@ def test_ctrl_c_ends_soon_and_the_same_command_goes_on(tmp_path):
 
 
 def xr_bytes(path):
-    from copydyn import result
+    from copydyn.results import result
 
     return result.read(path)
 

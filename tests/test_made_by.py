@@ -9,26 +9,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copydyn import made_by as making
-from copydyn.made_by import LIBRARIES, code_stamp, counts, folders, made_by, modules
+from copydyn.runs import made_by as making
 from copydyn.runs.conduct import Checkpoint
-from copydyn.scenario import load
-from copydyn.streams import run_fingerprint
+from copydyn.runs.made_by import LIBRARIES, code_stamp, counts, folders, made_by, modules
+from copydyn.runs.streams import run_fingerprint
+from copydyn.scenario.scenario import load
 from copydyn.theories import CopyDynamics
 from tests.inline import run
 
 ROOT = Path(__file__).resolve().parents[1]
 
 HARMLESS = {
-    "copydyn.claims": "judges results",
-    "copydyn.claims.*": "the same",
-    "copydyn.parts": "sums over results, for claims",
-    "copydyn.durable": "reads and writes files",
-    "copydyn.made_by": "says what counts",
+    "copydyn.comparison.claims": "judges results",
+    "copydyn.comparison.claims.*": "the same",
+    "copydyn.results.parts": "sums over results, for claims",
+    "copydyn.runs.durable": "reads and writes files",
+    "copydyn.runs.made_by": "says what counts",
     "copydyn.refusal": "exceptions",
-    "copydyn.source": "reads the tables, which are in the name of a run themselves",
-    "copydyn.store": "names folders",
-    "copydyn.toml_text": "writes and reads values, which are in the name of a run themselves",
+    "copydyn.scenario.source": "reads the tables, which are in the name of a run themselves",
+    "copydyn.runs.folders": "names folders",
+    "copydyn.scenario.toml_text": "writes and reads values, which are in the name of a run themselves",
     "copydyn.version": "a word",
     "copydyn.wording": "words",
 }
@@ -37,7 +37,7 @@ HARMLESS = {
 EVOLVE_AND_COMPARE = """
 import sys
 from copydyn import compare
-from copydyn.scenario import load
+from copydyn.scenario.scenario import load
 from copydyn.theories import THEORIES
 one = load("rabi", ["theory.copies=20", "schedule.stop=0.1", "schedule.points=2"])
 reference = THEORIES["Schrodinger"]().evolve(one.experiment)
@@ -61,7 +61,7 @@ def test_whatever_evolves_and_compares_counts_or_is_known_to_be_harmless():
         [sys.executable, "-W", "ignore", "-c", EVOLVE_AND_COMPARE], cwd=ROOT, capture_output=True, text=True, check=True
     )
     imported = set(done.stdout.split()) - {"copydyn"}
-    assert {"qm_reference.schroedinger", "copydyn.comparison", "copydyn.kernels.per_label"} <= imported
+    assert {"qm_reference.schroedinger", "copydyn.comparison.compare", "copydyn.kernels.per_label"} <= imported
     needless = {name for name in imported if not counts(name)}
     unknown = {name for name in needless if name not in HARMLESS and f"{name.rpartition('.')[0]}.*" not in HARMLESS}
     assert unknown == set()
@@ -92,15 +92,15 @@ def test_every_bystander_is_there():
         ("qm_reference/schroedinger.py", True),
         ("qm_reference/__init__.py", True),
         ("copydyn/kernels/leap.py", True),
-        ("copydyn/theories/copying.py", True),
+        ("copydyn/theories/copies/copying.py", True),
         ("copydyn/laws/events.py", True),
-        ("copydyn/irreversible/channel.py", True),
-        ("copydyn/comparison.py", True),
+        ("copydyn/theories/irreversible/channel.py", True),
+        ("copydyn/comparison/compare.py", True),
         ("copydyn/systems/lattice.py", True),
         ("copydyn/sweeps/rows.py", True),
         ("copydyn/sweeps/page.py", False),
         ("copydyn/sweeps/drive.py", False),
-        ("copydyn/plots/axes.py", False),
+        ("copydyn/report/plots/axes.py", False),
         ("copydyn/abm/copy.py", False),
         ("copydyn/__main__.py", False),
         ("copydyn/version.py", False),
@@ -137,7 +137,7 @@ def pretend(monkeypatch, changes):
     """Be of another version."""
     for module in ("recipe", "builder", "work"):
         monkeypatch.setattr(f"copydyn.sweeps.{module}.made_by", lambda: made_by() | changes)
-    monkeypatch.setattr("copydyn.streams.made_by", lambda: made_by() | changes)
+    monkeypatch.setattr("copydyn.runs.streams.made_by", lambda: made_by() | changes)
 
 
 @pytest.mark.parametrize("changes", OTHERS, ids=lambda changes: next(iter(changes)))

@@ -7,7 +7,6 @@ import pytest
 from scipy import sparse
 from scipy.linalg import expm
 
-from copydyn.ensemble import train_of
 from copydyn.experiment import Experiment, System
 from copydyn.kernels import keyed
 from copydyn.kernels.mean_flow import (
@@ -20,8 +19,9 @@ from copydyn.kernels.mean_flow import (
     turned_by,
     value_at,
 )
-from copydyn.leaps import most_events, stars_of
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.ensemble import train_of
+from copydyn.theories.copies.leaps import most_events, stars_of
 
 ORDERS, LENGTH, HBAR = 26, 0.3, 0.6
 

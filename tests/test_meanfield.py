@@ -6,10 +6,10 @@ from plain_family import equations
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from copydyn import meanfield
 from copydyn.experiment import Experiment
-from copydyn.meanfield import mean_field
-from copydyn.rules import RULES, Harmonic, Rule
+from copydyn.theories.copies import meanfield
+from copydyn.theories.copies.meanfield import mean_field
+from copydyn.theories.copies.rules import RULES, Harmonic, Rule
 
 TRIANGLE = np.array([[0.0, 0.5 + 0.2j, 0.4 - 0.3j], [0.5 - 0.2j, 0.4, 0.3 + 0.4j], [0.4 + 0.3j, 0.3 - 0.4j, -0.3]])
 EVEN = np.array([0.6, 0.6 * np.exp(3.9j), np.sqrt(0.28) * np.exp(1.2j)])  # stays above |psi_a|^2 = 0.16 for t <= 6

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from copydyn.scenario import load
+from copydyn.scenario.scenario import load
 from copydyn.systems import network, ring
 
 

@@ -14,15 +14,17 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from copydyn import Experiment, Preparation, Schedule, System, copysolve, pipeline, plots, result
+from copydyn import Experiment, Preparation, Schedule, System, copysolve, pipeline
 from copydyn.__main__ import main
-from copydyn.claims import Agrees, Closer, Coherent, Conserved, Deviates, Finding, Reads, Within, all_hold
-from copydyn.exit_codes import DOES_NOT_HOLD, DONE, FAULT, INTERRUPTED, NOT_JUDGED, NOT_TOLD
+from copydyn.comparison.claims import Agrees, Closer, Coherent, Conserved, Deviates, Finding, Reads, Within, all_hold
 from copydyn.refusal import BadValue
+from copydyn.report import plots
+from copydyn.report.exit_codes import DOES_NOT_HOLD, DONE, FAULT, INTERRUPTED, NOT_JUDGED, NOT_TOLD
+from copydyn.results import result
 from copydyn.runs import cost
 from copydyn.runs.conduct import Interrupted
-from copydyn.scenario import load
-from copydyn.streams import fingerprint, run_fingerprint, said
+from copydyn.runs.streams import fingerprint, run_fingerprint, said
+from copydyn.scenario.scenario import load
 from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics, Schrodinger
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -485,11 +487,11 @@ def test_a_constant_energy_costs_nothing():
 
 def test_the_number_of_steps_is_what_the_kernel_takes():
     """Within a factor of ten, from one beat to many: `cost.MIXING` says why no better."""
-    from copydyn.ensemble import train_of
     from copydyn.kernels import per_label
     from copydyn.kernels.flow import workspace
     from copydyn.kernels.replicas import couplings_at
     from copydyn.kernels.roster import event_log
+    from copydyn.theories.copies.ensemble import train_of
 
     for gap in (0.0, 30.0, 3e3):
         experiment = detuned(gap)
@@ -535,12 +537,12 @@ def test_a_long_run_is_announced(monkeypatch, theory, experiment, names):
     def begun(*_: Any, **__: Any) -> None:
         raise Begun
 
-    monkeypatch.setattr("copydyn.irreversible.trajectories.MOST_STEPS", 10**11)
-    monkeypatch.setattr("copydyn.irreversible.reduction.MOST_ANGLE", 0.0)
-    monkeypatch.setattr("copydyn.theories.suv.followed", lambda *_: False)
-    monkeypatch.setattr("copydyn.theories.copying.conduct", begun)
-    monkeypatch.setattr("copydyn.irreversible.trajectories.conduct", begun)
-    monkeypatch.setattr("copydyn.irreversible.trajectories.WORK", 10**12)
+    monkeypatch.setattr("copydyn.theories.irreversible.trajectories.MOST_STEPS", 10**11)
+    monkeypatch.setattr("copydyn.theories.irreversible.reduction.MOST_ANGLE", 0.0)
+    monkeypatch.setattr("copydyn.theories.irreversible.suv.followed", lambda *_: False)
+    monkeypatch.setattr("copydyn.theories.copies.copying.conduct", begun)
+    monkeypatch.setattr("copydyn.theories.irreversible.trajectories.conduct", begun)
+    monkeypatch.setattr("copydyn.theories.irreversible.trajectories.WORK", 10**12)
     with (
         pytest.warns(RuntimeWarning, match=rf"this run may take [\d.e+]+ (s|min|h) of computing: .*{names}"),
         pytest.raises(Begun),

@@ -11,15 +11,15 @@ from verdicts import assert_mean, assert_same_law
 
 import copydyn
 from copydyn import Checkpoint, Experiment, Preparation, Schedule, System
-from copydyn.irreversible import thermodynamics as thermal
-from copydyn.irreversible import trajectories
-from copydyn.irreversible.channel import Ensemble
-from copydyn.irreversible.equilibrium import Window, canonical, equilibrium, equilibrium_of, report
-from copydyn.irreversible.levels import levels_of
-from copydyn.preparations import product
-from copydyn.streams import streams
+from copydyn.experiment.preparations import product
+from copydyn.runs.streams import streams
 from copydyn.systems import heisenberg, ising, three_level
 from copydyn.theories import OQT, SUV, Schrodinger
+from copydyn.theories.irreversible import thermodynamics as thermal
+from copydyn.theories.irreversible import trajectories
+from copydyn.theories.irreversible.channel import Ensemble
+from copydyn.theories.irreversible.equilibrium import Window, canonical, equilibrium, equilibrium_of, report
+from copydyn.theories.irreversible.levels import levels_of
 
 CHAIN = ising(6, -1.0, -(np.sqrt(5) + 5) / 8, -(np.sqrt(5) + 1) / 4)
 ALONG_Y = product(CHAIN, [[1, 1j]])

@@ -7,11 +7,11 @@ import pytest
 import xarray as xr
 
 from copydyn import Experiment, System
-from copydyn.alignment import Alignment
-from copydyn.irreversible.equilibrium import Window
-from copydyn.preparations import product
-from copydyn.rules import Harmonic, Rule
+from copydyn.experiment.preparations import product
 from copydyn.theories import OQT, SUI, SUV, THEORIES, ColouredSUV, CopyDynamics, Schrodinger
+from copydyn.theories.copies.alignment import Alignment
+from copydyn.theories.copies.rules import Harmonic, Rule
+from copydyn.theories.irreversible.equilibrium import Window
 
 TURN, TILT = np.array([[0.3, 0.2], [0.2, -0.3]]), np.array([[0.1, 0.4], [0.4, 0.5]])
 SPINS = System(np.kron(TURN, np.eye(2)) + np.kron(np.eye(2), TILT), parts=(("A", 2), ("B", 2)))

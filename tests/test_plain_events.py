@@ -11,8 +11,6 @@ import pytest
 from plain_events import Law, Members, play
 from plain_family import equations
 
-from copydyn.alignment import Alignment
-from copydyn.ensemble import couplings_of
 from copydyn.experiment import Experiment
 from copydyn.kernels import variates
 from copydyn.kernels.alignment import SPAN, advance_aligning, begin_motion, equal_part, fastest_angle, motion_of
@@ -21,9 +19,11 @@ from copydyn.kernels.flow import begin_step, workspace
 from copydyn.kernels.per_copy import advance_copies, begin_copies_step, sum_phases
 from copydyn.kernels.per_label import REACHED, advance
 from copydyn.kernels.roster import event_log, roster_of
-from copydyn.rules import RULES, Harmonic, Rule
-from copydyn.streams import streams
+from copydyn.runs.streams import streams
 from copydyn.theories import CopyDynamics, copying
+from copydyn.theories.copies.alignment import Alignment
+from copydyn.theories.copies.ensemble import couplings_of
+from copydyn.theories.copies.rules import RULES, Harmonic, Rule
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.35j], [0.5 - 0.2j, -0.4, 0.1 - 0.45j], [-0.35j, 0.1 + 0.45j, 0.7]])
 PHASES = np.array([0.3, 1.9, 4.4])

@@ -9,9 +9,9 @@ from exact import detuned, flux, triangle
 
 import copydyn
 from copydyn.laws import finite_copies
-from copydyn.observables import mean_coherence
-from copydyn.plots import plot, plot_theories
-from copydyn.plots.axes import MOST_LINES, MOST_NAMES, is_formula
+from copydyn.report.plots import plot, plot_theories
+from copydyn.report.plots.axes import MOST_LINES, MOST_NAMES, is_formula
+from copydyn.results.observables import mean_coherence
 from copydyn.systems import ring, square_lattice
 from copydyn.theories import OQT, CopyDynamics, Schrodinger
 

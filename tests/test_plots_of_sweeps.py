@@ -7,9 +7,9 @@ from small_sweeps import of, summary_of
 
 import copydyn
 from copydyn import plot_sweep
-from copydyn.plots import as_svg
-from copydyn.plots.axes import is_formula
-from copydyn.plots.names import NAMES, name_of
+from copydyn.report.plots import as_svg
+from copydyn.report.plots.axes import is_formula
+from copydyn.report.plots.names import NAMES, name_of
 
 
 def legend_of(ax):

@@ -6,7 +6,7 @@ from scipy.linalg import expm
 from scipy.special import jv
 from test_systems import INF, NAN, ket_of, matrix, spectrum
 
-from copydyn import preparations
+from copydyn.experiment import preparations
 from copydyn.systems import barrier, double_well, harmonic, lattice, linear, quartic
 from copydyn.systems.lattice import positions
 from copydyn.systems.potentials import position_labels

@@ -5,7 +5,7 @@ import pytest
 import qutip
 
 from copydyn import Experiment, Preparation, Schedule
-from copydyn.preparations import eigenstate
+from copydyn.experiment.preparations import eigenstate
 from copydyn.systems import landau_zener, ramsey, spin_echo
 from copydyn.theories import CopyDynamics, Schrodinger
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copydyn.source import shipped
+from copydyn.scenario.source import shipped
 from copydyn.sweeps.asked import asked
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from verdicts import assert_mean, assert_share
 
-from copydyn.claims import Closer
-from copydyn.comparison import compare, kets_of
+from copydyn.comparison.claims import Closer
+from copydyn.comparison.compare import compare, kets_of
 from copydyn.experiment import Experiment
 from copydyn.laws import finite_copies
 from copydyn.pipeline import law_of

@@ -6,7 +6,8 @@ import pytest
 import xarray as xr
 from verdicts import assert_mean
 
-from copydyn import Experiment, Preparation, Schedule, System, result
+from copydyn import Experiment, Preparation, Schedule, System
+from copydyn.results import result
 from copydyn.runs import engines
 from copydyn.systems import gue, two_level
 from copydyn.theories import OQT, CopyDynamics, Schrodinger
@@ -352,7 +353,7 @@ def test_seeds_and_replicas_differ(engine):
 
 def test_streams_belong_to_what_is_simulated():
     """Another N, rule, Hamiltonian or ket has another stream; names and observables have not."""
-    from copydyn.streams import streams
+    from copydyn.runs.streams import streams
 
     def words(theory=ENGINES["exact"], h=H, ket=KET, times=TIMES, **about):
         return streams(Experiment.of(h, ket, times, **about), theory, 0, 1).tolist()

@@ -9,8 +9,8 @@ from scipy.stats import chi2, unitary_group
 from verdicts import assert_mean
 
 from copydyn import Experiment, linear_noise
-from copydyn.bases import BASES
-from copydyn.rotation import generator, rotated
+from copydyn.experiment.bases import BASES
+from copydyn.experiment.rotation import generator, rotated
 from copydyn.systems import gue, two_level
 from copydyn.theories import CopyDynamics, Schrodinger
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from copydyn.rules import RULES, Harmonic, Rule
+from copydyn.theories.copies.rules import RULES, Harmonic, Rule
 
 NAN, INF = math.nan, math.inf
 

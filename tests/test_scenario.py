@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from copydyn import source
-from copydyn.claims import Extinct, Within
+from copydyn.comparison.claims import Extinct, Within
 from copydyn.experiment import System
 from copydyn.refusal import Refusal
-from copydyn.scenario import Scenario, load, schedule
-from copydyn.source import BadScenario, find, shipped
+from copydyn.scenario import source
+from copydyn.scenario.scenario import Scenario, load, schedule
+from copydyn.scenario.source import BadScenario, find, shipped
+from copydyn.scenario.toml_text import emitted, key_lines, parsed_value, shown
 from copydyn.systems import SYSTEMS
 from copydyn.theories import CopyDynamics
-from copydyn.toml_text import emitted, key_lines, parsed_value, shown
 
 SHIPPED = (
     "alignment-drift",
@@ -123,7 +123,7 @@ def test_an_installed_package_carries_its_scenarios(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "copydyn/shipped_scenarios/ours.toml").write_text(SOUND)
     (tmp_path / "scenarios/theirs.toml").write_text("")
-    monkeypatch.setattr(source, "__file__", str(tmp_path / "copydyn" / "source.py"))
+    monkeypatch.setattr(source, "__file__", str(tmp_path / "copydyn" / "scenario" / "source.py"))
     assert list(shipped()) == ["ours"]
     assert load("ours").title == "sound"
 

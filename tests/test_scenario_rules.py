@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 import copydyn
-from copydyn.alignment import Alignment
-from copydyn.bases import BASES
-from copydyn.claims import CLAIMS
-from copydyn.irreversible.equilibrium import Window
-from copydyn.parsing import _checked, wanted
+from copydyn.comparison.claims import CLAIMS
+from copydyn.experiment.bases import BASES
+from copydyn.experiment.preparations import PREPARATIONS
 from copydyn.pipeline import law_of
-from copydyn.preparations import PREPARATIONS
-from copydyn.rules import Harmonic, Rule
-from copydyn.scenario import load
-from copydyn.source import BadScenario
+from copydyn.scenario.parsing import _checked, wanted
+from copydyn.scenario.scenario import load
+from copydyn.scenario.source import BadScenario
 from copydyn.systems import SYSTEMS
 from copydyn.theories import THEORIES
+from copydyn.theories.copies.alignment import Alignment
+from copydyn.theories.copies.rules import Harmonic, Rule
+from copydyn.theories.irreversible.equilibrium import Window
 
 TOP = """\
 [system]

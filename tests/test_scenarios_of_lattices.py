@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from copydyn.comparison import compare
-from copydyn.scenario import load
+from copydyn.comparison.compare import compare
+from copydyn.scenario.scenario import load
 from copydyn.theories import Schrodinger
 
 

@@ -11,10 +11,12 @@ import xarray as xr
 from small_sweeps import sweep
 from tables import Truth, mean, numbers_in, require_what_the_files_say, says, truths_of
 
-from copydyn import pipeline, report, result
+from copydyn import pipeline
 from copydyn.__main__ import main
-from copydyn.layout import NARROWEST, WIDEST, columns, entry, fitted, grid
-from copydyn.scenario import load
+from copydyn.report import table as report
+from copydyn.report.layout import NARROWEST, WIDEST, columns, entry, fitted, grid
+from copydyn.results import result
+from copydyn.scenario.scenario import load
 from copydyn.sweeps.commands import COMMANDS
 
 SHORT = ("theory.copies.copies=1000", "schedule.stop=5.5", "schedule.points=12", "run.replicas=3", "run.seed=2")
@@ -216,8 +218,8 @@ def test_a_figure_is_of_its_own_run(odd, rivals, monkeypatch):
         seen.append((*what, title))
         return SimpleNamespace(savefig=lambda *_, **__: None)
 
-    monkeypatch.setattr("copydyn.plots.plot", drawn)
-    monkeypatch.setattr("copydyn.plots.plot_theories", drawn)
+    monkeypatch.setattr("copydyn.report.plots.plot", drawn)
+    monkeypatch.setattr("copydyn.report.plots.plot_theories", drawn)
     for outcome in (odd, rivals):
         pipeline._picture(outcome.results, outcome.reference, outcome.comparisons, "a title")
     one, several = seen

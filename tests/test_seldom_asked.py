@@ -8,13 +8,13 @@ from scipy import sparse
 import copydyn
 from copydyn import Experiment, System
 from copydyn.__main__ import main
-from copydyn.irreversible.equilibrium import Window, equilibrium_of
-from copydyn.irreversible.reduction import reduction_of
-from copydyn.irreversible.steady import steady_state
-from copydyn.streams import said
+from copydyn.runs.streams import said
 from copydyn.sweeps.api import axes_of
 from copydyn.sweeps.checks import verified
 from copydyn.sweeps.store import Store
+from copydyn.theories.irreversible.equilibrium import Window, equilibrium_of
+from copydyn.theories.irreversible.reduction import reduction_of
+from copydyn.theories.irreversible.steady import steady_state
 from tests.inline import run
 
 # ---- axes from Python

@@ -6,19 +6,19 @@ import qutip
 from verdicts import assert_mean
 
 from copydyn import Experiment, Preparation, Schedule
-from copydyn.claims import Born, Reads, Signals
-from copydyn.irreversible import thermodynamics as thermal
-from copydyn.irreversible.equilibrium import Window, equilibrium_of
-from copydyn.irreversible.fluctuations import (
+from copydyn.comparison.claims import Born, Reads, Signals
+from copydyn.experiment.preparations import product
+from copydyn.systems import coupled_qubits, ising, measurement, three_level
+from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics, Schrodinger
+from copydyn.theories.irreversible import thermodynamics as thermal
+from copydyn.theories.irreversible.equilibrium import Window, equilibrium_of
+from copydyn.theories.irreversible.fluctuations import (
     long_time_variance,
     scan_of_sizes,
     thermalisation_time,
     two_time_correlation,
 )
-from copydyn.irreversible.signalling import signal_of_own_equilibria, state_of, witness
-from copydyn.preparations import product
-from copydyn.systems import coupled_qubits, ising, measurement, three_level
-from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics, Schrodinger
+from copydyn.theories.irreversible.signalling import signal_of_own_equilibria, state_of, witness
 
 APART = coupled_qubits(couplings=(0, 0, 0))
 PAIR = Experiment(

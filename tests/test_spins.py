@@ -5,8 +5,8 @@ import pytest
 import qutip
 
 from copydyn import Experiment, Preparation, Schedule
-from copydyn.parts import partial
-from copydyn.preparations import random
+from copydyn.experiment.preparations import random
+from copydyn.results.parts import partial
 from copydyn.systems import heisenberg, ising
 from copydyn.theories import CopyDynamics, Schrodinger
 

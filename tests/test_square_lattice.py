@@ -7,7 +7,8 @@ from scipy import sparse
 from scipy.sparse.linalg import expm_multiply
 from test_systems import INF, NAN, ket_of, matrix, spectrum
 
-from copydyn import Experiment, Preparation, Schedule, preparations
+from copydyn import Experiment, Preparation, Schedule
+from copydyn.experiment import preparations
 from copydyn.systems import double_slit, lattice, ring, square_lattice
 from copydyn.systems.square_lattice import coordinates
 from copydyn.theories import Schrodinger

@@ -13,10 +13,10 @@ import pytest
 from scipy.linalg import expm
 
 from copydyn import Experiment, Preparation, Schedule, System
-from copydyn.irreversible.equilibrium import Window
-from copydyn.streams import streams
+from copydyn.runs.streams import streams
 from copydyn.systems import composite
 from copydyn.theories import OQT, SUI, SUV, ColouredSUV
+from copydyn.theories.irreversible.equilibrium import Window
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from copydyn import store
 from copydyn.refusal import BadValue
+from copydyn.runs import folders as store
 
 FILES = {"result.nc": b"\x89HDF", "table.txt": b"a\n", "empty": b""}
 

@@ -7,15 +7,15 @@ import qutip
 from verdicts import assert_mean, assert_share
 
 from copydyn import Experiment, Preparation, Schedule, System
-from copydyn.irreversible import thermodynamics as thermal
-from copydyn.irreversible.coloured import born_drift, covariance_time, white_rate
-from copydyn.irreversible.equilibrium import Window, equilibrium_of
-from copydyn.irreversible.reduction import commutes, of_matrices, reduction_of
-from copydyn.irreversible.steady import conserved, energy_balance, steady_state, transfer, zeno_limit
+from copydyn.experiment.preparations import product
 from copydyn.kernels import driven, jumping, reducing, thermalising
-from copydyn.preparations import product
 from copydyn.systems import ising, three_level
 from copydyn.theories import OQT, SUI, SUV, ColouredSUV, Schrodinger
+from copydyn.theories.irreversible import thermodynamics as thermal
+from copydyn.theories.irreversible.coloured import born_drift, covariance_time, white_rate
+from copydyn.theories.irreversible.equilibrium import Window, equilibrium_of
+from copydyn.theories.irreversible.reduction import commutes, of_matrices, reduction_of
+from copydyn.theories.irreversible.steady import conserved, energy_balance, steady_state, transfer, zeno_limit
 
 BORN = np.sqrt([0.5, 0.3, 0.2])
 CHAIN = ising(6, -1.0, -(np.sqrt(5) + 5) / 8, -(np.sqrt(5) + 1) / 4)

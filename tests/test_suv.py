@@ -9,12 +9,12 @@ import qutip
 from verdicts import assert_counts, assert_mean, assert_same_law, assert_share
 
 from copydyn import Experiment, Preparation, Schedule, System
-from copydyn.irreversible import thermodynamics as thermal
-from copydyn.irreversible.reduction import of_matrices, order_parameter, reduction_of
+from copydyn.experiment.preparations import product
 from copydyn.kernels import reducing
-from copydyn.preparations import product
 from copydyn.systems import coupled_qubits, ising, three_level, two_level
 from copydyn.theories import SUV, Schrodinger
+from copydyn.theories.irreversible import thermodynamics as thermal
+from copydyn.theories.irreversible.reduction import of_matrices, order_parameter, reduction_of
 
 STILL = System(np.zeros((3, 3)))
 BORN = np.sqrt([0.5, 0.3, 0.2])

@@ -16,7 +16,7 @@ import xarray as xr
 import copydyn
 from copydyn import open_sweep
 from copydyn.__main__ import main
-from copydyn.scenario import load
+from copydyn.scenario.scenario import load
 from copydyn.sweeps import builder as building
 from copydyn.sweeps import crew, drive, work
 from copydyn.sweeps import recipe as recipe_module

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copydyn.source import BadScenario, Override
+from copydyn.scenario.source import BadScenario, Override
 from copydyn.sweeps import asked as asking
 from copydyn.sweeps.asked import asked, recipe_in
 from copydyn.sweeps.axes import LONGEST_EXPRESSION, Axis, parse_axis, parse_values, zipped

@@ -16,8 +16,8 @@ import xarray as xr
 from small_sweeps import KINDS, of, summary_of, sweep
 
 import copydyn
-from copydyn import durable
 from copydyn.__main__ import main
+from copydyn.runs import durable
 from copydyn.sweeps import export
 from copydyn.sweeps.export import exported
 from copydyn.sweeps.summary import Digest

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from copydyn.__main__ import main
 from copydyn.experiment import System
 from copydyn.refusal import BadValue
-from copydyn.scenario import load
-from copydyn.source import BadScenario
+from copydyn.scenario.scenario import load
+from copydyn.scenario.source import BadScenario
+from copydyn.scenario.toml_text import MOST_DEEP, parsed_value, shown, too_deep
 from copydyn.sweeps import api
 from copydyn.sweeps.asked import asked
-from copydyn.toml_text import MOST_DEEP, parsed_value, shown, too_deep
 from tests import wild
 from tests.inline import Inline
 from tests.wild import FILE, ONE, TWO, examined, verdict

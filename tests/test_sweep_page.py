@@ -18,7 +18,7 @@ from small_sweeps import KINDS, of, summary_of, sweep
 from tables import says
 
 from copydyn.__main__ import main
-from copydyn.source import read
+from copydyn.scenario.source import read
 from copydyn.sweeps import page as pages
 from copydyn.sweeps.asked import asked
 from copydyn.sweeps.page import page, written
@@ -288,7 +288,7 @@ def test_points_are_counted_by_what_is_said_of_them(plain, tmp_path):
 
 def test_figures_are_fixed_at_the_first_point_that_has_results(monkeypatch):
     asked = []
-    monkeypatch.setattr("copydyn.plots.plot_sweep", lambda _, *axes, **how: asked.append((axes, how)))
+    monkeypatch.setattr("copydyn.report.plots.plot_sweep", lambda _, *axes, **how: asked.append((axes, how)))
     monkeypatch.setattr(pages, "_figure", lambda figure, caption: caption)
     sweep_of = pages._Sweep(of("failing"))
     sweep_of.status[0] = "has failed"

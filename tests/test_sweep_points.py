@@ -13,10 +13,11 @@ import pytest
 import xarray as xr
 
 import copydyn
-from copydyn import compare, open_sweep, result
+from copydyn import compare, open_sweep
 from copydyn.__main__ import main
 from copydyn.laws import finite_copies
-from copydyn.scenario import load
+from copydyn.results import result
+from copydyn.scenario.scenario import load
 from copydyn.sweeps import asked as asking
 from copydyn.sweeps import work
 from copydyn.sweeps.checks import verified

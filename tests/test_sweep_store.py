@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from copydyn import durable, open_sweep
+from copydyn import open_sweep
 from copydyn.refusal import BadValue
+from copydyn.runs import durable
 from copydyn.sweeps import work as working
 from copydyn.sweeps.checks import set_aside, verified
 from copydyn.sweeps.records import Damaged

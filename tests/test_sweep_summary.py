@@ -13,7 +13,7 @@ import copydyn
 from copydyn import open_sweep
 from copydyn.pipeline import law_of
 from copydyn.refusal import BadValue
-from copydyn.scenario import load
+from copydyn.scenario.scenario import load
 from copydyn.sweeps import builder, foreseen
 from copydyn.sweeps import summary as summaries
 from copydyn.sweeps.checks import verified

@@ -6,8 +6,9 @@ from scipy import sparse
 from scipy.linalg import expm
 from scipy.special import jv
 
-from copydyn import Experiment, Schedule, preparations
-from copydyn.preparations import PREPARATIONS
+from copydyn import Experiment, Schedule
+from copydyn.experiment import preparations
+from copydyn.experiment.preparations import PREPARATIONS
 from copydyn.systems import SYSTEMS, composite, gue, ising, lattice, ring, three_level, two_level
 from copydyn.systems.lattice import positions
 

@@ -9,17 +9,18 @@ import pytest
 import xarray as xr
 from scipy.optimize import brentq
 
-from copydyn import Experiment, Schedule, System, result
-from copydyn.claims import Born
-from copydyn.claims.copies import FALSE_ALARM, two_sided_binomial
-from copydyn.irreversible import readings, trajectories
-from copydyn.irreversible.equilibrium import Window, equilibrium_of, report, warn_of_ambiguity, warn_of_edges
-from copydyn.irreversible.levels import levels_of
-from copydyn.irreversible.local import local_equilibrium
-from copydyn.irreversible.reduction import commutes, of_matrices, reduction_of, require_few_turns
-from copydyn.irreversible.trajectories import legs_of
+from copydyn import Experiment, Schedule, System
+from copydyn.comparison.claims import Born
+from copydyn.comparison.claims.copies import FALSE_ALARM, two_sided_binomial
+from copydyn.results import result
 from copydyn.systems import composite
 from copydyn.theories import OQT, SUI, SUV
+from copydyn.theories.irreversible import readings, trajectories
+from copydyn.theories.irreversible.equilibrium import Window, equilibrium_of, report, warn_of_ambiguity, warn_of_edges
+from copydyn.theories.irreversible.levels import levels_of
+from copydyn.theories.irreversible.local import local_equilibrium
+from copydyn.theories.irreversible.reduction import commutes, of_matrices, reduction_of, require_few_turns
+from copydyn.theories.irreversible.trajectories import legs_of
 
 ENERGIES = np.array([-1.3, -0.4, 0.1, 0.5, 1.2, 2.0])
 WEIGHTS = np.array([0.05, 0.25, 0.2, 0.3, 0.12, 0.08])

@@ -7,12 +7,12 @@ import pytest
 import verdicts
 
 from copydyn import laws
-from copydyn.ensemble import draw_counts, train_of
 from copydyn.experiment import Experiment
-from copydyn.leaps import leap_plan, stars_of
 from copydyn.pipeline import law_of
-from copydyn.runs.courses import plan_of
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies.courses import plan_of
+from copydyn.theories.copies.ensemble import draw_counts, train_of
+from copydyn.theories.copies.leaps import leap_plan, stars_of
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.35j], [0.5 - 0.2j, -0.4, 0.1 - 0.45j], [-0.35j, 0.1 + 0.45j, 0.7]])
 KET = np.sqrt([0.5, 0.3, 0.2]) * np.exp(-1j * np.array([0.3, 1.9, 4.4]))

@@ -17,18 +17,18 @@ from typing import Any, Union, get_args, get_origin
 import numpy as np
 from hypothesis import strategies as st
 
-from copydyn.bases import BASES
-from copydyn.claims import CLAIMS
-from copydyn.inputs import DiagonalOrMatrix, Ket
-from copydyn.parsing import _annotations
-from copydyn.preparations import PREPARATIONS
+from copydyn.comparison.claims import CLAIMS
+from copydyn.experiment.bases import BASES
+from copydyn.experiment.inputs import DiagonalOrMatrix, Ket
+from copydyn.experiment.preparations import PREPARATIONS
 from copydyn.refusal import Refusal
-from copydyn.source import find, shipped
+from copydyn.scenario.parsing import _annotations
+from copydyn.scenario.source import find, shipped
+from copydyn.scenario.toml_text import value_text
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.store import sealed
 from copydyn.systems import SYSTEMS
 from copydyn.theories import THEORIES
-from copydyn.toml_text import value_text
 
 MOST_SECONDS, MOST_MEMORY = 2.0, 2**30
 """Of processor time, and bytes, that one input may take."""

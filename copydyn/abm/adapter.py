@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from copydyn.abm.installed import FOUND, numbers_of, way_out
-from copydyn.inputs import as_whole
+from copydyn.experiment.inputs import as_whole
 from copydyn.refusal import BadValue
-from copydyn.streams import as_seed
+from copydyn.runs.streams import as_seed
 
 try:
     import mesa.model

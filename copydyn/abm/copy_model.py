@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 
 from copydyn.abm.adapter import RNG, DataCollector, ModelOfResidents, as_seed_and_rng
 from copydyn.abm.copy import Copy
-from copydyn.ensemble import Ensemble
 from copydyn.experiment import Experiment
-from copydyn.inputs import as_whole
+from copydyn.experiment.inputs import as_whole
 from copydyn.kernels.flow import Couplings, Workspace, begin_step, finish_step
 from copydyn.kernels.per_copy import begin_copies_step, finish_copies_step
 from copydyn.kernels.per_label import record
 from copydyn.kernels.roster import EventLog, member
 from copydyn.kernels.variates import below, draw_alias, exponential
 from copydyn.refusal import BadValue
-from copydyn.theories.copying import MODES, CopyDynamics
+from copydyn.theories.copies.copying import MODES, CopyDynamics
+from copydyn.theories.copies.ensemble import Ensemble
 
 MOST_REPLICAS = 2**31
 """Beyond this number of a replica a typing error is likelier than a wish."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copydyn.blas import one_thread
-from copydyn.inputs import as_copies, as_real
+from copydyn.experiment.inputs import as_copies, as_real
 from copydyn.laws.extinction import extinction_probability
 from copydyn.laws.infidelity import drawn_part, loss_along
 from copydyn.laws.kicks import levers, tilts

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from copydyn.blas import one_thread
-from copydyn.inputs import as_copies
+from copydyn.experiment.inputs import as_copies
 from copydyn.laws.kicks import event_rates
 from copydyn.laws.path import Path, Stretch
 from copydyn.laws.quadrature import evenly, integrate

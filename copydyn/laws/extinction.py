@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import xlog1py
 
-from copydyn.inputs import as_reals, as_whole
+from copydyn.experiment.inputs import as_reals, as_whole
 from copydyn.refusal import BadValue
 
 

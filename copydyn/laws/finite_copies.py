@@ -9,7 +9,7 @@ import xarray as xr
 
 from copydyn.blas import one_thread
 from copydyn.experiment import Experiment
-from copydyn.inputs import as_ket
+from copydyn.experiment.inputs import as_ket
 from copydyn.laws.covariance import MOST_LABELS, KickCovariance, kick_covariance
 from copydyn.laws.infidelity import infidelity_law, losses_on
 from copydyn.laws.kicks import levers, sources

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from copydyn.blas import one_thread
 from copydyn.experiment import Experiment, Segment
-from copydyn.inputs import Matrix, dense
+from copydyn.experiment.inputs import Matrix, dense
 from copydyn.refusal import BadValue
 
 MOST_LABELS = 2048

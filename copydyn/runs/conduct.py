@@ -22,9 +22,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from copydyn.durable import place
-from copydyn.inputs import as_real, as_whole
+from copydyn.experiment.inputs import as_real, as_whole
 from copydyn.runs import checkpoint
+from copydyn.runs.durable import place
 
 MOST_JOBS = 1024
 

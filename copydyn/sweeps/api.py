@@ -9,12 +9,13 @@ from typing import Any
 
 import xarray as xr
 
-from copydyn.durable import place
-from copydyn.inputs import as_whole
+from copydyn.experiment.inputs import as_whole
 from copydyn.refusal import BadType, BadValue, did_you_mean
 from copydyn.runs.conduct import MOST_JOBS
-from copydyn.scenario import Scenario
-from copydyn.source import Override, Source
+from copydyn.runs.durable import place
+from copydyn.scenario.scenario import Scenario
+from copydyn.scenario.source import Override, Source
+from copydyn.scenario.toml_text import brief, shown
 from copydyn.sweeps.asked import Asked, asked, recipe_in
 from copydyn.sweeps.axes import Axis, parse_values, zipped
 from copydyn.sweeps.crew import Crew, Team
@@ -22,7 +23,6 @@ from copydyn.sweeps.drive import Stopped, Tally, drive
 from copydyn.sweeps.opening import open_sweep
 from copydyn.sweeps.recipe import json_copy
 from copydyn.sweeps.store import Store
-from copydyn.toml_text import brief, shown
 
 OPTIONS = ("replicas", "seed", "target_error", "target", "max_replicas", "timeout", "batch")
 

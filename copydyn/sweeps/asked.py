@@ -15,21 +15,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from copydyn import durable
-from copydyn.comparison import OF_THE_MEAN
-from copydyn.inputs import as_real, as_whole
-from copydyn.made_by import LIBRARIES
-from copydyn.parsing import Reader
+from copydyn.comparison.compare import OF_THE_MEAN
+from copydyn.experiment.inputs import as_real, as_whole
 from copydyn.refusal import BadValue, Refusal
-from copydyn.scenario import Run, made
-from copydyn.source import BadScenario, Override, Source, parse_override, read
-from copydyn.streams import as_seed
+from copydyn.runs import durable
+from copydyn.runs.made_by import LIBRARIES
+from copydyn.runs.streams import as_seed
+from copydyn.scenario.parsing import Reader
+from copydyn.scenario.scenario import Run, made
+from copydyn.scenario.source import BadScenario, Override, Source, parse_override, read
+from copydyn.scenario.toml_text import Key, shown
 from copydyn.sweeps.axes import Axis, parse_axis, parse_values, require_key, zipped
 from copydyn.sweeps.recipe import LARGEST_BLOCK, MOST_POINTS, Recipe, Target, json_copy, targetless
 from copydyn.sweeps.store import unsealed
 from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics
-from copydyn.theory import Theory
-from copydyn.toml_text import Key, shown
+from copydyn.theories.theory import Theory
 
 TRIED = 64
 """Values of an axis that are tried before the sweep begins; of more, some in between are left to the sweep."""

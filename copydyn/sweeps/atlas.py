@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from copydyn import durable
 from copydyn.refusal import BadValue
+from copydyn.runs import durable
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.index import Index
 from copydyn.sweeps.recipe import Recipe

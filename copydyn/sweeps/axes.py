@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from copydyn.refusal import BadValue, did_you_mean
-from copydyn.source import fault_of_key
-from copydyn.toml_text import brief, parsed_value, shown
+from copydyn.scenario.source import fault_of_key
+from copydyn.scenario.toml_text import brief, parsed_value, shown
 
 MOST_VALUES = 1_000_000
 """Values of one axis beyond which a typing error is likelier than a wish; the file of a sweep lists them."""

@@ -13,21 +13,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from copydyn.comparison import distances
+from copydyn.comparison.compare import distances
 from copydyn.experiment import Experiment
-from copydyn.made_by import LIBRARIES, made_by
-from copydyn.parsing import quickly
 from copydyn.refusal import BadValue, Refusal
-from copydyn.result import arrays as result_arrays
+from copydyn.results.result import arrays as result_arrays
 from copydyn.runs.conduct import Checkpoint
-from copydyn.scenario import read_experiment, read_theory
-from copydyn.source import Override, Source
+from copydyn.runs.made_by import LIBRARIES, made_by
+from copydyn.scenario.parsing import quickly
+from copydyn.scenario.scenario import read_experiment, read_theory
+from copydyn.scenario.source import Override, Source
+from copydyn.scenario.toml_text import shown
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.recipe import PlainTable, Recipe, Strand, digests, json_copy
 from copydyn.sweeps.rows import Frame, Row
 from copydyn.theories import THEORIES, Schrodinger
-from copydyn.theory import Theory
-from copydyn.toml_text import shown
+from copydyn.theories.theory import Theory
 
 
 class Plan(NamedTuple):

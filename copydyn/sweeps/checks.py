@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from copydyn import durable
 from copydyn.refusal import BadValue
+from copydyn.runs import durable
+from copydyn.scenario.toml_text import one_line, shown
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.atlas import Atlas, Opened
 from copydyn.sweeps.index import Index
 from copydyn.sweeps.recipe import Recipe
 from copydyn.sweeps.records import Damaged, Entry, Record
 from copydyn.sweeps.store import ASIDE, FOLDERS, LARGEST_RECORD, Store, unwritable
-from copydyn.toml_text import one_line, shown
 
 _OURS = re.compile(r"([0-9a-f]{32})\.(nc|json)")
 _SWEEP = re.compile(r"\d{3,9}\.toml")

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from copydyn.refusal import BadType, BadValue
+from copydyn.scenario.toml_text import shown
 from copydyn.sweeps import errand
 from copydyn.sweeps.crew import ONE_THREAD, Answer
 from copydyn.sweeps.store import unwritable
 from copydyn.sweeps.work import Outcome, Task
-from copydyn.toml_text import shown
 
 PATIENCE = 5.0
 """Seconds in which a scheduler must answer."""

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from copydyn.durable import place
-from copydyn.exit_codes import DONE, INCOMPLETE
+from copydyn.report.exit_codes import DONE, INCOMPLETE
+from copydyn.runs.durable import place
 
 Say = Callable[[str], None]
 
@@ -86,11 +86,11 @@ def add(commands: Any, jobs: Callable[[str], int], cores: int) -> None:
 def sweep(arguments: argparse.Namespace, say: Say) -> int:
     """Run a sweep."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: one thread a worker
-    from copydyn.source import Override
+    from copydyn.scenario.source import Override
+    from copydyn.scenario.toml_text import parsed_value
     from copydyn.sweeps import api
     from copydyn.sweeps.asked import asked
     from copydyn.sweeps.store import Store
-    from copydyn.toml_text import parsed_value
 
     options = []
     for name, _, _ in _OPTIONS:
@@ -127,11 +127,11 @@ def verify(arguments: argparse.Namespace, say: Say) -> int:
 def repair(arguments: argparse.Namespace, say: Say) -> int:
     """Mend a sweep."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from copydyn.source import Override
+    from copydyn.scenario.source import Override
+    from copydyn.scenario.toml_text import parsed_value
     from copydyn.sweeps.asked import asked
     from copydyn.sweeps.checks import set_aside
     from copydyn.sweeps.store import Store
-    from copydyn.toml_text import parsed_value
 
     folder = place(arguments.folder)
     options = []

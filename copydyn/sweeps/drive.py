@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from copydyn import durable
 from copydyn.refusal import BadValue
-from copydyn.runs import checkpoint
+from copydyn.runs import checkpoint, durable
+from copydyn.scenario.toml_text import one_line
 from copydyn.sweeps.asked import recipe_in
 from copydyn.sweeps.builder import inherit
 from copydyn.sweeps.crew import PATIENCE, Answer, Team
@@ -25,7 +25,6 @@ from copydyn.sweeps.recipe import Block, Recipe, Unit, pieces, share
 from copydyn.sweeps.records import Entry
 from copydyn.sweeps.store import Store, alive, unwritable
 from copydyn.sweeps.work import Task, about, block_name
-from copydyn.toml_text import one_line
 from copydyn.wording import duration
 
 BEAT = 2.0

@@ -70,7 +70,7 @@ def told(task: Task, *, token: str, guarded: bool) -> str:
 
 def made_by() -> dict[str, str]:
     """Say which versions decide the bytes of a run here."""
-    from copydyn.made_by import made_by as of_a_run
+    from copydyn.runs.made_by import made_by as of_a_run
     from copydyn.version import __version__
 
     return {"copydyn": __version__, **of_a_run()}

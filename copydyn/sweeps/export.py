@@ -16,8 +16,8 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from copydyn import durable
 from copydyn.refusal import BadValue
+from copydyn.runs import durable
 from copydyn.sweeps.opening import Layout
 from copydyn.sweeps.packing import column, spelled
 from copydyn.sweeps.summary import Digest, provenance

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from copydyn.comparison import OF_THE_MEAN, of_deviation
+from copydyn.comparison.compare import OF_THE_MEAN, of_deviation
 from copydyn.sweeps.atlas import Atlas
 from copydyn.sweeps.moments import Moments
 

@@ -13,9 +13,9 @@ import xarray as xr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
-from copydyn.comparison import DISTANCES
-from copydyn.durable import place
-from copydyn.result import NAMES
+from copydyn.comparison.compare import DISTANCES
+from copydyn.results.result import NAMES
+from copydyn.runs.durable import place
 from copydyn.sweeps.atlas import FAILED, Atlas, opened
 from copydyn.sweeps.joining import joined
 from copydyn.sweeps.packing import column

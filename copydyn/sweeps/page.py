@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from copydyn.durable import place
+from copydyn.runs.durable import place
 from copydyn.sweeps.atlas import FAILED, MISSED, OK, UNFINISHED
 from copydyn.sweeps.export import Sink, require_outside, written_whole
 from copydyn.sweeps.summary import Digest, provenance
@@ -209,7 +209,7 @@ def _figures(sweep: _Sweep) -> Iterator[str]:
     if not sweep.measured:
         yield "<p>There are no results yet.</p>"
         return
-    from copydyn.plots import plot_sweep  # slow to import
+    from copydyn.report.plots import plot_sweep  # slow to import
 
     axes, first = sweep.axes[:MOST_AXES], sweep.first()
     wanted = sweep.measured[:2] if len(axes) < 3 else sweep.measured[:1]
@@ -241,7 +241,7 @@ def _figures(sweep: _Sweep) -> Iterator[str]:
 
 
 def _figure(figure: Any, caption: str) -> str:
-    from copydyn.plots import as_svg
+    from copydyn.report.plots import as_svg
 
     drawn = base64.b64encode(as_svg(figure)).decode()
     return (

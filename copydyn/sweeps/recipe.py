@@ -13,12 +13,12 @@ from functools import cached_property
 from math import ceil, isfinite, isnan, prod
 from typing import Any, NamedTuple
 
-from copydyn.inputs import as_real, as_whole
-from copydyn.made_by import made_by
+from copydyn.experiment.inputs import as_real, as_whole
 from copydyn.refusal import BadValue
-from copydyn.source import BadScenario, Override, Source
+from copydyn.runs.made_by import made_by
+from copydyn.scenario.source import BadScenario, Override, Source
+from copydyn.scenario.toml_text import emitted, shown
 from copydyn.sweeps.axes import Axis, canonical
-from copydyn.toml_text import emitted, shown
 
 MOST_POINTS = 100_000_000
 """Points beyond which a typing error is likelier than a wish."""

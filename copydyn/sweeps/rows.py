@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from copydyn.comparison import DISTANCES, OF_THE_MEAN
-from copydyn.result import NONE, TRAJECTORIES
+from copydyn.comparison.compare import DISTANCES, OF_THE_MEAN
+from copydyn.results.result import NONE, TRAJECTORIES
 
 MOST_BYTES = 128 * 2**20
 """Of the runs of one file, before compression."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from copydyn.scenario.toml_text import one_line
 from copydyn.sweeps.atlas import FAILED, MISSED, OK, UNFINISHED, Atlas, opened
 from copydyn.sweeps.drive import Sign, signs_of_life
 from copydyn.sweeps.recipe import Recipe
-from copydyn.toml_text import one_line
 from copydyn.wording import duration
 
 

@@ -26,8 +26,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from copydyn import durable
 from copydyn.refusal import BadValue
+from copydyn.runs import durable
 from copydyn.sweeps.index import Index
 from copydyn.sweeps.records import FORMAT, NAME, Damaged, Entry, Record, name_of
 from copydyn.version import __version__

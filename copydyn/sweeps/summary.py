@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from copydyn.comparison import OF_THE_MEAN
+from copydyn.comparison.compare import OF_THE_MEAN
 from copydyn.refusal import BadValue
 from copydyn.sweeps.atlas import Atlas, opened
 from copydyn.sweeps.foreseen import Foreseen

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import xarray as xr
 
-from copydyn.made_by import made_by
 from copydyn.refusal import BadValue, Refusal
 from copydyn.runs import checkpoint
 from copydyn.runs.conduct import SHORT, Checkpoint, TimedOut, time_limit
+from copydyn.runs.made_by import made_by
 from copydyn.sweeps.builder import Plan, Run, builder_of
 from copydyn.sweeps.moments import Moments
 from copydyn.sweeps.packing import packed

@@ -12,9 +12,9 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import System
-from copydyn.inputs import as_real, as_unitary, as_whole, shown
+from copydyn.experiment.inputs import as_real, as_unitary, as_whole, shown
+from copydyn.experiment.rotation import generator
 from copydyn.refusal import BadType, BadValue
-from copydyn.rotation import generator
 
 MOST_QUBITS = 16
 """65 536 labels."""

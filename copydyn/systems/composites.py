@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import Part, System
-from copydyn.inputs import LARGEST_SYSTEM, Matrix, as_hermitian, as_real, as_reals, shown
+from copydyn.experiment.inputs import LARGEST_SYSTEM, Matrix, as_hermitian, as_real, as_reals, shown
 from copydyn.refusal import BadType, BadValue
 from copydyn.systems.few_level import as_complex
 from copydyn.systems.spins import PAULI

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from copydyn.experiment import System
-from copydyn.inputs import as_real, shown
+from copydyn.experiment.inputs import as_real, shown
 from copydyn.refusal import BadType, BadValue
 
 

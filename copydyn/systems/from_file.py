@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from copydyn.array_files import blamed_on, read_array
 from copydyn.experiment import System
-from copydyn.inputs import as_hermitian
+from copydyn.experiment.array_files import blamed_on, read_array
+from copydyn.experiment.inputs import as_hermitian
 
 
 def from_file(

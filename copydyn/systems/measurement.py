@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import Part, System
-from copydyn.inputs import as_real, as_whole
+from copydyn.experiment.inputs import as_real, as_whole
 from copydyn.systems.spins import MOST_SITES, PAULI, on_sites
 
 

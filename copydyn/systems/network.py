@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import System
-from copydyn.inputs import LARGEST_SYSTEM, as_reals, as_whole
+from copydyn.experiment.inputs import LARGEST_SYSTEM, as_reals, as_whole
 from copydyn.refusal import BadValue
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from copydyn.experiment import System
-from copydyn.inputs import LARGEST_SYSTEM, as_real, as_whole, shown
+from copydyn.experiment.inputs import LARGEST_SYSTEM, as_real, as_whole, shown
 from copydyn.refusal import BadValue
 from copydyn.systems.lattice import lattice, positions
 

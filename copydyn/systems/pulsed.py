@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from copydyn.drives import sampled
 from copydyn.experiment import System
-from copydyn.inputs import as_real
+from copydyn.experiment.drives import sampled
+from copydyn.experiment.inputs import as_real
 from copydyn.refusal import BadValue
 
 _X = np.array([[0.0, 1.0], [1.0, 0.0]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from copydyn.experiment import System
-from copydyn.inputs import as_real, as_whole
+from copydyn.experiment.inputs import as_real, as_whole
 
 MOST_LEVELS = 8192
 """Each couples to each: a matrix of 1 GB."""

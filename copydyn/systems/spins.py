@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from copydyn.experiment import System
-from copydyn.inputs import as_real, as_reals, as_whole
+from copydyn.experiment.inputs import as_real, as_reals, as_whole
 from copydyn.refusal import BadValue
 
 MOST_SITES = 16

@@ -5,12 +5,12 @@ A new theory is one file here and one line in `THEORIES`.
 
 from __future__ import annotations
 
-from copydyn.theories.coloured_suv import ColouredSUV
-from copydyn.theories.copying import CopyDynamics
-from copydyn.theories.oqt import OQT
+from copydyn.theories.copies.copying import CopyDynamics
+from copydyn.theories.irreversible.coloured_suv import ColouredSUV
+from copydyn.theories.irreversible.oqt import OQT
+from copydyn.theories.irreversible.sui import SUI
+from copydyn.theories.irreversible.suv import SUV
 from copydyn.theories.schrodinger import Schrodinger
-from copydyn.theories.sui import SUI
-from copydyn.theories.suv import SUV
 
 THEORIES = {
     "CopyDynamics": CopyDynamics,

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from copydyn import result
 from copydyn.blas import one_thread
 from copydyn.experiment import Experiment, as_experiment
-from copydyn.observables import energies, expectations
 from copydyn.refusal import BadValue
+from copydyn.results import result
+from copydyn.results.observables import energies, expectations
 from copydyn.runs.conduct import Checkpoint
 from copydyn.theories.settings import parameters_of
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from copydyn.inputs import as_real, as_vector, as_whole, shown
-from copydyn.leaps import FEWEST, FINEST_LEAP, LARGEST_FEW, LONGEST_LEAP
+from copydyn.experiment.inputs import as_real, as_vector, as_whole, shown
 from copydyn.refusal import BadType, BadValue, did_you_mean
-from copydyn.rules import RULES, Rule
+from copydyn.theories.copies.leaps import FEWEST, FINEST_LEAP, LARGEST_FEW, LONGEST_LEAP
+from copydyn.theories.copies.rules import RULES, Rule
 
 FINEST_STEP = 1e-7
 """Phase step below which a unit of time takes seconds, and the default is finer than any noise already."""

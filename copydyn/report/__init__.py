@@ -1,0 +1,1 @@
+"""What is said and drawn: tables, figures, and what is foreseen before a run."""

@@ -1,0 +1,1 @@
+"""Copy dynamics: its parameters, the ensemble, the rules of copying, and one way to run it for each engine."""
