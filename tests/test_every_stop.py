@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from copydyn.experiment import Experiment
-from copydyn.runs import checkpoint, engines
-from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics, copying
+from copydyn.runs import checkpoint
+from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics
+from copydyn.theories.copies import copying, engines
 from copydyn.theories.copies.alignment import Alignment
 from copydyn.theories.copies.courses import plan_of
 from copydyn.theories.copies.rules import Rule

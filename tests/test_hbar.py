@@ -14,7 +14,8 @@ from copydyn.experiment.bases import in_basis
 from copydyn.experiment.drives import sampled
 from copydyn.experiment.rotation import generator, rotated
 from copydyn.laws.path import Path
-from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics, Schrodinger, copying
+from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics, Schrodinger
+from copydyn.theories.copies import copying
 from copydyn.theories.copies.alignment import Alignment
 from copydyn.theories.copies.leaps import most_events
 from copydyn.theories.irreversible import fluctuations, steady, trajectories

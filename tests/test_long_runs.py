@@ -14,9 +14,10 @@ import pytest
 
 from copydyn import copysolve
 from copydyn.experiment import Experiment
-from copydyn.runs import checkpoint, conduct, engines
+from copydyn.runs import checkpoint, conduct
 from copydyn.runs.conduct import Checkpoint, Interrupted
 from copydyn.theories import CopyDynamics
+from copydyn.theories.copies import engines
 from copydyn.theories.copies.alignment import Alignment
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.3j], [0.1, -0.3j, 0.2]])

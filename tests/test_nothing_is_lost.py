@@ -21,11 +21,11 @@ from copydyn.refusal import BadValue
 from copydyn.report import plots
 from copydyn.report.exit_codes import DOES_NOT_HOLD, DONE, FAULT, INTERRUPTED, NOT_JUDGED, NOT_TOLD
 from copydyn.results import result
-from copydyn.runs import cost
 from copydyn.runs.conduct import Interrupted
 from copydyn.runs.streams import fingerprint, run_fingerprint, said
 from copydyn.scenario.scenario import load
 from copydyn.theories import OQT, SUI, SUV, ColouredSUV, CopyDynamics, Schrodinger
+from copydyn.theories.copies import cost
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -20,7 +20,8 @@ from copydyn.kernels.per_copy import advance_copies, begin_copies_step, sum_phas
 from copydyn.kernels.per_label import REACHED, advance
 from copydyn.kernels.roster import event_log, roster_of
 from copydyn.runs.streams import streams
-from copydyn.theories import CopyDynamics, copying
+from copydyn.theories import CopyDynamics
+from copydyn.theories.copies import copying
 from copydyn.theories.copies.alignment import Alignment
 from copydyn.theories.copies.ensemble import couplings_of
 from copydyn.theories.copies.rules import RULES, Harmonic, Rule

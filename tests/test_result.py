@@ -8,9 +8,9 @@ from verdicts import assert_mean
 
 from copydyn import Experiment, Preparation, Schedule, System
 from copydyn.results import result
-from copydyn.runs import engines
 from copydyn.systems import gue, two_level
 from copydyn.theories import OQT, CopyDynamics, Schrodinger
+from copydyn.theories.copies import engines
 
 H = np.array([[0.3, 0.5 + 0.2j, 0.1], [0.5 - 0.2j, -0.3, 0.4j], [0.1, -0.4j, 0.0]])
 KET = np.array([0.6, 0.64j, 0.48])

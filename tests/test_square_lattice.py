@@ -9,8 +9,8 @@ from test_systems import INF, NAN, ket_of, matrix, spectrum
 
 from copydyn import Experiment, Preparation, Schedule
 from copydyn.experiment import preparations
+from copydyn.experiment.square_sites import coordinates
 from copydyn.systems import double_slit, lattice, ring, square_lattice
-from copydyn.systems.square_lattice import coordinates
 from copydyn.theories import Schrodinger
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from copydyn.results import result as results
 from copydyn.experiment.inputs import as_whole, shown
 from copydyn.refusal import BadType, BadValue
+from copydyn.results import result as results
 
 ABOUT = {
     "path_of": ("label number", "label of the copy from this time on"),

@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 from scipy import sparse
 
-from copydyn.results import histories
 from copydyn.experiment import Experiment
 from copydyn.experiment.inputs import Matrix
 from copydyn.refusal import BadValue
+from copydyn.results import histories
 
 
 class Observable(NamedTuple):

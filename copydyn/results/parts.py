@@ -7,8 +7,8 @@ import json
 import numpy as np
 import xarray as xr
 
-from copydyn.results import result as results
 from copydyn.refusal import BadValue
+from copydyn.results import result as results
 
 
 def partial(result: xr.Dataset, part: str) -> xr.Dataset:

@@ -18,9 +18,9 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from copydyn.runs.durable import place
 from copydyn.experiment import Experiment
 from copydyn.refusal import BadType, BadValue
+from copydyn.runs.durable import place
 from copydyn.version import __version__
 
 FINITE_N = "finite N: each replica is one whole ensemble"
